@@ -1,0 +1,139 @@
+"""Who sends what, when: rounds of messages. One meaning for simulation and replay.
+
+Each rank walks the rounds of a channel in order. In a round it posts all its sends and receives of that round and goes on when
+all are done. A message starts when both ends have reached its round and is done, for both, when its last byte has arrived.
+No global barrier; channels run side by side and share the wires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collectives.collective import Collective
+from topologies.fabric import Ints, frozen
+
+
+class Messages(NamedTuple):
+    """The messages of one repetition of a round: ranks, and how many chunks each carries."""
+
+    src: Ints
+    dst: Ints
+    chunks: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Rows `src → dst: chunks chunk .. chunk + n_chunks - 1`, all int32 of one length (scalars are broadcast).
+
+    Chunk numbers wrap around the channel's chunk space. `reduce` (bool per row): the receiver adds to what it has, instead of
+    replacing it. The round is done `repeat` times, `chunk` moving by `shift` (per row) from one repetition to the next.
+    Adjacent rows with the same (src, dst) make one message that carries several pieces.
+    """
+
+    src: Ints
+    dst: Ints
+    chunk: Ints
+    n_chunks: Ints
+    reduce: NDArray[np.bool_]
+    repeat: int = 1
+    shift: Ints = None  # type: ignore[assignment]  # __post_init__ makes it an array
+
+    def __post_init__(self) -> None:
+        size = np.asarray(self.src).shape
+        for name in ("src", "dst", "chunk", "n_chunks", "reduce", "shift"):
+            value = getattr(self, name)
+            dtype = np.bool_ if name == "reduce" else np.int32
+            whole = np.broadcast_to(np.asarray(0 if value is None else value, dtype=dtype), size)
+            object.__setattr__(self, name, frozen(whole, dtype))
+
+    @cached_property
+    def messages(self) -> Messages:
+        """The messages of one repetition: adjacent rows of one pair merged."""
+        if not len(self.src):
+            return Messages(self.src, self.dst, self.n_chunks.astype(np.int64))
+        new = np.concatenate(([True], (self.src[1:] != self.src[:-1]) | (self.dst[1:] != self.dst[:-1])))
+        starts = np.flatnonzero(new)
+        if len(starts) == len(self.src):
+            return Messages(self.src, self.dst, self.n_chunks.astype(np.int64))
+        chunks = np.add.reduceat(self.n_chunks.astype(np.int64), starts)
+        return Messages(frozen(self.src[starts], np.int32), frozen(self.dst[starts], np.int32), chunks)
+
+    def same_messages(self, other: Round) -> bool:
+        """Whether both rounds send the same number of chunks between the same ranks, in the same order."""
+        mine, its = self.messages, other.messages
+        return all(a is b or (len(a) == len(b) and bool((a == b).all())) for a, b in zip(mine, its, strict=True))
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Rounds in order over a chunk space of their own: chunk c of the channel is chunk `first_chunk + c` of the schedule."""
+
+    rounds: tuple[Round, ...]
+    n_chunks: int
+    first_chunk: int = 0
+
+    @property
+    def n_steps(self) -> int:
+        """Rounds with repetitions counted."""
+        return sum(r.repeat for r in self.rounds)
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A collective and the channels that perform it. `n_chunks` equal chunks make up `collective.payload` bytes.
+
+    How chunks are numbered is part of the operation (collectives/checks.py holds schedules to it):
+    all-reduce, broadcast, reduce: the vector cut in n_chunks pieces; all-gather, reduce-scatter: rank r's part is chunks
+    r*c .. (r+1)*c - 1 of every channel, c = channel.n_chunks / ranks; all-to-all: block (s, d), what rank s has for rank d,
+    is chunks (s*ranks + d)*c .. + c - 1 of every channel, c = channel.n_chunks / ranks².
+    """
+
+    collective: Collective
+    channels: tuple[Channel, ...]
+    algorithm: str = ""
+
+    def __post_init__(self) -> None:
+        starts = np.cumsum([0, *(c.n_chunks for c in self.channels)])
+        placed = tuple(Channel(c.rounds, c.n_chunks, int(s)) for c, s in zip(self.channels, starts, strict=False))
+        object.__setattr__(self, "channels", placed)
+
+    @property
+    def n_chunks(self) -> int:
+        return sum(c.n_chunks for c in self.channels)
+
+    @property
+    def chunk_bytes(self) -> float:
+        return self.collective.payload / self.n_chunks
+
+    @property
+    def n_steps(self) -> int:
+        """Rounds, repetitions counted, of the longest channel."""
+        return max((c.n_steps for c in self.channels), default=0)
+
+    def bytes_sent(self) -> NDArray[np.float64]:
+        """Bytes that each rank sends in all: float64[ranks]."""
+        chunks = np.zeros(self.collective.ranks)
+        for r in self.all_rounds():
+            chunks += r.repeat * np.bincount(r.src, weights=r.n_chunks, minlength=self.collective.ranks)
+        return chunks * self.chunk_bytes
+
+    def all_rounds(self) -> Iterator[Round]:
+        for channel in self.channels:
+            yield from channel.rounds
+
+    def resized(self, nbytes: float) -> Schedule:
+        """The same messages for another size: rounds are shared, so that a size sweep builds them once."""
+        c = self.collective
+        return Schedule(Collective(c.op, c.ranks, nbytes, c.root), self.channels, self.algorithm)
+
+
+def one_channel(collective: Collective, rounds: Sequence[Round], n_chunks: int, algorithm: str = "") -> Schedule:
+    """A schedule of a single channel; rounds without rows are dropped."""
+    kept: tuple[Any, ...] = tuple(r for r in rounds if len(r.src))
+    return Schedule(collective, (Channel(kept, n_chunks),), algorithm)

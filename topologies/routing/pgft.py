@@ -1,0 +1,114 @@
+"""Closed-form routes on PGFTs: up by a rule, down the only way. The rules: d-mod-k, s-mod-k, a hash at each hop.
+
+D-mod-k (Zahavi 2010; SimGrid's FatTreeZone): at level l towards host d take up port floor(d / prod(w_1..w_l)) mod (w_{l+1} p_{l+1}),
+port q being parent q mod w over parallel cable q div w. Downwards the tree is fixed and the parallel cable follows the same digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from topologies.fabric import Fabric, Ints
+from topologies.paths import Paths
+from topologies.pgft import Pgft
+
+D_MOD_K, S_MOD_K, HASH = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class PgftRouter:
+    """Single-path routes on an intact PGFT."""
+
+    fabric: Fabric
+    rule: int
+    seed: int = 0
+    polarised: bool = False
+
+    def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
+        shape: Pgft = self.fabric.shape
+        params = np.array(
+            [shape.m, shape.w, shape.p, shape.below[:-1], shape.planes[:-1], shape.first_cable[:-1]], dtype=np.int64
+        )
+        offsets = _offsets(src, dst, params, shape.fill)
+        links = np.empty(offsets[-1], dtype=np.int32)
+        _fill(src, dst, key, params, shape.fill, self.rule, self.seed, self.polarised, offsets, links)
+        return Paths.single(self.fabric, offsets, links)
+
+
+@numba.njit(cache=True, nogil=True)
+def mix(x: int) -> int:
+    """splitmix64's finaliser: a 64-bit hash whose every output bit depends on every input bit (Steele et al. 2014)."""
+    x = np.uint64(x)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@numba.njit(cache=True, nogil=True)
+def flow_hash(src: int, dst: int, key: int, seed: int, salt: int) -> int:
+    """Hash of a flow's header fields as a switch with this `salt` computes it; one salt for all switches polarises."""
+    h = mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
+    h = mix(h ^ (np.uint64(src) << np.uint64(32) | np.uint64(dst)))
+    return mix(h ^ (np.uint64(key) << np.uint64(32)) ^ np.uint64(salt) * np.uint64(0xD1342543DE82EF95))
+
+
+@numba.njit(cache=True, nogil=True)
+def _offsets(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
+    """Row offsets of the paths: two links for each level up to the nearest common one."""
+    below, slots = params[3], params[0, 0]
+    offsets = np.zeros(len(src) + 1, dtype=np.int64)
+    for i in range(len(src)):
+        s = src[i] // fill * slots + src[i] % fill
+        d = dst[i] // fill * slots + dst[i] % fill
+        level = 0
+        while level < len(below) and s // below[level] != d // below[level]:
+            level += 1
+        offsets[i + 1] = offsets[i] + 2 * level
+    return offsets
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(
+    src: Ints,
+    dst: Ints,
+    key: Ints,
+    params: NDArray[np.int64],
+    fill: int,
+    rule: int,
+    seed: int,
+    polarised: bool,
+    offsets: NDArray[np.int64],
+    links: Ints,
+) -> None:
+    """Write the links of each path: upwards from the source into the front of the row, downwards into its back."""
+    m, w, p, below, planes, first_cable = params
+    for i in range(len(src)):
+        s = src[i] // fill * m[0] + src[i] % fill
+        d = dst[i] // fill * m[0] + dst[i] % fill
+        top = (offsets[i + 1] - offsets[i]) // 2
+        y = 0  # which of the planes of its subtree the current node is; digits are chosen on the way up
+        for level in range(top):
+            width = w[level] * p[level]
+            if rule == D_MOD_K:
+                q = d // planes[level] % width
+            elif rule == S_MOD_K:
+                q = s // planes[level] % width
+            else:
+                salt = 0 if polarised else 1 + level + 64 * (s // below[level] * planes[level] + y)
+                q = np.int64(flow_hash(src[i], dst[i], key[i], seed, salt) % np.uint64(width))
+            up = src[i] if level == 0 else s // below[level] * planes[level] + y
+            links[offsets[i] + level] = 2 * (first_cable[level] + up * width + q)
+            # Down again in the same plane. The parallel cable is the digit of d, or the upper switch's own hash.
+            parent = q % w[level]
+            if rule == HASH and p[level] > 1:
+                x = 0 if level + 1 == len(below) else d // below[level + 1]
+                upper = x * planes[level] * w[level] + y + parent * planes[level]
+                salt = 0 if polarised else 2 + level + 64 * upper
+                q = parent + w[level] * np.int64(flow_hash(src[i], dst[i], key[i], seed, salt) % np.uint64(p[level]))
+            down = dst[i] if level == 0 else d // below[level] * planes[level] + y
+            links[offsets[i + 1] - 1 - level] = 2 * (first_cable[level] + down * width + q) + 1
+            y += parent * planes[level]
