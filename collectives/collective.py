@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from topologies.errors import InputError
 from topologies.registry import did_you_mean
 
 
-class Op(str, Enum):
+class Op(StrEnum):
     """The collective operations, named as nccl-tests names them."""
 
     ALL_REDUCE = "all-reduce"
@@ -48,7 +48,7 @@ class Collective:
 
     @property
     def bus_factor(self) -> float:
-        """busbw / algbw as nccl-tests defines it (doc/PERFORMANCE.md): all-reduce 2(n-1)/n, broadcast and reduce 1, else (n-1)/n."""
+        """busbw / algbw as nccl-tests has it: all-reduce 2(n-1)/n, broadcast and reduce 1, else (n-1)/n."""
         n = self.ranks
         if self.op is Op.ALL_REDUCE:
             return 2 * (n - 1) / n

@@ -21,9 +21,7 @@ def halving_doubling(collective: Collective, *, nearest_first: bool = False) -> 
         raise InputError(f"halving-doubling: {p} ranks: needs a power of two; use rabenseifner for any count")
     steps = p.bit_length() - 1
     rank = np.arange(p, dtype=np.int32)
-    owner = (
-        _bit_reversed(rank, steps) if nearest_first else rank
-    )  # owner[r]: where rank r's own piece lies in the vector
+    owner = _bit_reversed(rank, steps) if nearest_first else rank  # owner[r]: where rank r's own piece lies in the vector
     halving = []
     for step in range(steps):
         peer = rank ^ (1 << step if nearest_first else p >> (step + 1))

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from topologies.errors import InputError
 from topologies.fabric import Fabric, Ints, frozen
 from topologies.params import Seed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Placement:
     """`endpoint[r]` is the endpoint of rank r: int32[ranks], no endpoint twice."""
 
     endpoint: Ints
-    kind: str = "explicit"
+    kind: str
 
-    def __post_init__(self) -> None:
-        endpoint = frozen(self.endpoint, np.int32)
+    def __init__(self, endpoint: ArrayLike, kind: str = "explicit") -> None:
+        endpoint = frozen(endpoint, np.int32)
         if len(endpoint) and len(np.unique(endpoint)) < len(endpoint):
             seen, counts = np.unique(endpoint, return_counts=True)
             twice = int(seen[counts > 1][0])
             ranks = np.flatnonzero(endpoint == twice)[:2]
-            raise InputError(
-                f"placement: endpoint {twice} is given to ranks {ranks[0]} and {ranks[1]}; one rank per endpoint"
-            )
+            raise InputError(f"placement: endpoint {twice} is given to ranks {ranks[0]} and {ranks[1]}; one rank per endpoint")
         object.__setattr__(self, "endpoint", endpoint)
+        object.__setattr__(self, "kind", kind)
 
     @property
     def ranks(self) -> int:

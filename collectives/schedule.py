@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from collectives.collective import Collective
 from topologies.fabric import Ints, frozen
@@ -27,7 +27,7 @@ class Messages(NamedTuple):
     chunks: NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Round:
     """Rows `src → dst: chunks chunk .. chunk + n_chunks - 1`, all int32 of one length (scalars are broadcast).
 
@@ -41,16 +41,24 @@ class Round:
     chunk: Ints
     n_chunks: Ints
     reduce: NDArray[np.bool_]
-    repeat: int = 1
-    shift: Ints = None  # type: ignore[assignment]  # __post_init__ makes it an array
+    repeat: int
+    shift: Ints
 
-    def __post_init__(self) -> None:
-        size = np.asarray(self.src).shape
-        for name in ("src", "dst", "chunk", "n_chunks", "reduce", "shift"):
-            value = getattr(self, name)
-            dtype = np.bool_ if name == "reduce" else np.int32
-            whole = np.broadcast_to(np.asarray(0 if value is None else value, dtype=dtype), size)
-            object.__setattr__(self, name, frozen(whole, dtype))
+    def __init__(
+        self,
+        src: ArrayLike,
+        dst: ArrayLike,
+        chunk: ArrayLike,
+        n_chunks: ArrayLike,
+        reduce: ArrayLike,
+        repeat: int = 1,
+        shift: ArrayLike = 0,
+    ) -> None:
+        size = np.shape(src)
+        for name, values in (("src", src), ("dst", dst), ("chunk", chunk), ("n_chunks", n_chunks), ("shift", shift)):
+            object.__setattr__(self, name, frozen(np.broadcast_to(np.asarray(values, np.int32), size), np.int32))
+        object.__setattr__(self, "reduce", frozen(np.broadcast_to(np.asarray(reduce, np.bool_), size), np.bool_))
+        object.__setattr__(self, "repeat", repeat)
 
     @cached_property
     def messages(self) -> Messages:
@@ -66,8 +74,8 @@ class Round:
 
     def same_messages(self, other: Round) -> bool:
         """Whether both rounds send the same number of chunks between the same ranks, in the same order."""
-        mine, its = self.messages, other.messages
-        return all(a is b or (len(a) == len(b) and bool((a == b).all())) for a, b in zip(mine, its, strict=True))
+        pairs = zip(self.messages, other.messages, strict=True)
+        return all(a is b or np.array_equal(a, b) for a, b in pairs)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,10 @@ class Fabric:
         if kind is None:
             kind = np.full(n_nodes, NodeKind.SWITCH, dtype=np.uint8)
             kind[:n_endpoints] = NodeKind.ENDPOINT
-        both = lambda x: np.repeat(np.broadcast_to(np.asarray(x, dtype=np.float64), len(a)), 2)  # noqa: E731
+
+        def both(x: Any) -> Floats:
+            return np.repeat(np.broadcast_to(np.asarray(x, dtype=np.float64), len(a)), 2)
+
         return Fabric(
             name=name,
             n_endpoints=n_endpoints,
@@ -135,9 +138,7 @@ class Fabric:
     def leaf_of(self) -> Ints:
         """The node at the other end of each endpoint's first cable: int32[n_endpoints]; -1 for an endpoint without one."""
         leaf = np.full(self.n_endpoints, -1, dtype=np.int32)
-        first = np.flatnonzero(self.src < self.n_endpoints)[
-            ::-1
-        ]  # reversed: the lowest link id is written last and stays
+        first = np.flatnonzero(self.src < self.n_endpoints)[::-1]  # reversed: the lowest link id is written last and stays
         leaf[self.src[first]] = self.dst[first]
         return frozen(leaf, np.int32)
 
@@ -157,9 +158,7 @@ class Fabric:
     def link_label(self, link: int) -> str:
         """`leaf0→spine1`, with `#2` behind it where several cables run in parallel."""
         nth = int(self._parallel[link // 2])
-        return f"{self.label_of(int(self.src[link]))}→{self.label_of(int(self.dst[link]))}" + (
-            f"#{nth}" if nth >= 0 else ""
-        )
+        return f"{self.label_of(int(self.src[link]))}→{self.label_of(int(self.dst[link]))}" + (f"#{nth}" if nth >= 0 else "")
 
     def cable_label(self, cable: int) -> str:
         """`leaf0-spine1`, with `#2` behind it where several cables run in parallel."""
@@ -197,7 +196,7 @@ class Fabric:
         if not gone.any():
             return self
         keep = np.repeat(~gone, 2)
-        kept = {
+        kept: dict[str, Any] = {
             f: frozen(getattr(self, f)[keep], getattr(self, f).dtype) for f in ("src", "dst", "capacity", "latency")
         }
         return replace(self, name=f"{self.name} less {int(gone.sum())} cables", intact=False, **kept)

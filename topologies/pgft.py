@@ -86,11 +86,7 @@ class Pgft:
         planes, width = self.planes[level], self.w[level] * self.p[level]
         position = self.slot(lower) if level == 0 else lower
         parent_x = position // planes // self.m[level]
-        parents = (
-            parent_x[:, None] * (planes * self.w[level])
-            + (position % planes)[:, None]
-            + np.arange(self.w[level]) * planes
-        )
+        parents = parent_x[:, None] * (planes * self.w[level]) + (position % planes)[:, None] + np.arange(self.w[level]) * planes
         upper = np.tile(parents, self.p[level]) + self.first_node[level + 1]
         return np.repeat(lower + self.first_node[level], width), upper.astype(np.int32).ravel()
 
@@ -115,9 +111,7 @@ def pgft_fabric(
     group = [(shape.slot(np.arange(shape.n_hosts)) // shape.below[top])]
     for level in range(1, shape.height + 1):
         x = np.arange(shape.counts[level]) // shape.planes[level]
-        group.append(
-            x // (shape.below[top] // shape.below[level]) if level <= top else np.full(shape.counts[level], -1)
-        )
+        group.append(x // (shape.below[top] // shape.below[level]) if level <= top else np.full(shape.counts[level], -1))
     return Fabric.build(
         name,
         shape.n_hosts,

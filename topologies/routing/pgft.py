@@ -1,12 +1,14 @@
 """Closed-form routes on PGFTs: up by a rule, down the only way. The rules: d-mod-k, s-mod-k, a hash at each hop.
 
-D-mod-k (Zahavi 2010; SimGrid's FatTreeZone): at level l towards host d take up port floor(d / prod(w_1..w_l)) mod (w_{l+1} p_{l+1}),
-port q being parent q mod w over parallel cable q div w. Downwards the tree is fixed and the parallel cable follows the same digit.
+D-mod-k (Zahavi 2010; SimGrid's FatTreeZone): at level l towards host d take up port
+floor(d / prod(w_1..w_l)) mod (w_{l+1} p_{l+1}), port q being parent q mod w over parallel cable q div w. Downwards the tree
+is fixed and the parallel cable follows the same digit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -40,16 +42,16 @@ class PgftRouter:
 
 
 @numba.njit(cache=True, nogil=True)
-def mix(x: int) -> int:
+def mix(x: Any) -> np.uint64:
     """splitmix64's finaliser: a 64-bit hash whose every output bit depends on every input bit (Steele et al. 2014)."""
-    x = np.uint64(x)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    h = np.uint64(x)
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
 
 
 @numba.njit(cache=True, nogil=True)
-def flow_hash(src: int, dst: int, key: int, seed: int, salt: int) -> int:
+def flow_hash(src: Any, dst: Any, key: Any, seed: Any, salt: Any) -> np.uint64:
     """Hash of a flow's header fields as a switch with this `salt` computes it; one salt for all switches polarises."""
     h = mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
     h = mix(h ^ (np.uint64(src) << np.uint64(32) | np.uint64(dst)))
