@@ -74,7 +74,7 @@ class Round:
 
     def same_messages(self, other: Round) -> bool:
         """Whether both rounds send the same number of chunks between the same ranks, in the same order."""
-        pairs = zip(self.messages, other.messages, strict=True)
+        pairs: Iterator[tuple[Any, Any]] = zip(self.messages, other.messages, strict=True)
         return all(a is b or np.array_equal(a, b) for a, b in pairs)
 
 
