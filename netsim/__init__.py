@@ -1,0 +1,1 @@
+"""netsim: simulate cluster networks and co-design the collectives that run on them."""
