@@ -65,6 +65,7 @@ class Fabric:
     intact: bool = True  #: False once a cable was taken out: closed-form routes no longer hold
     notes: tuple[str, ...] = ()  #: what a reader of a dump left out and why; printed once on stderr
     server_size: int = 1  #: consecutive endpoints that share a server
+    cable_was: Ints | None = None  #: the number that each cable had before cables were pulled; None: none were
 
     @staticmethod
     def build(
@@ -199,6 +200,8 @@ class Fabric:
         kept: dict[str, Any] = {
             f: frozen(getattr(self, f)[keep], getattr(self, f).dtype) for f in ("src", "dst", "capacity", "latency")
         }
+        was = np.arange(self.n_cables) if self.cable_was is None else self.cable_was
+        kept["cable_was"] = frozen(was[~gone], np.int32)
         return replace(self, name=f"{self.name} less {int(gone.sum())} cables", intact=False, **kept)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
