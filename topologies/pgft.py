@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from topologies.errors import InputError
 from topologies.fabric import Fabric, numbered
+from topologies.params import check_size
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def pgft_fabric(
     for letter, values in (("children", shape.m), ("parents", shape.w), ("parallel cables", shape.p)):
         if min(values) < 1:
             raise InputError(f"{name}: {letter} {list(values)}: every level needs at least 1")
+    check_size(name, shape.first_cable[-1])
     per_cable = np.repeat(capacity, np.diff(shape.first_cable))
     levels = [shape.n_hosts, *shape.counts[1:]]
     tier = np.repeat(np.arange(len(levels)), levels)
