@@ -31,9 +31,10 @@ class Messages(NamedTuple):
 class Round:
     """Rows `src → dst: chunks chunk .. chunk + n_chunks - 1`, all int32 of one length (scalars are broadcast).
 
-    Chunk numbers wrap around the channel's chunk space. `reduce` (bool per row): the receiver adds to what it has, instead of
-    replacing it. The round is done `repeat` times, `chunk` moving by `shift` (per row) from one repetition to the next.
-    Adjacent rows with the same (src, dst) make one message that carries several pieces.
+    Chunk numbers wrap around the channel's chunk space; where `wrap` is given, around the aligned window of `wrap` chunks
+    that they start in (what lets rings of several groups run side by side). `reduce` (bool per row): the receiver adds to
+    what it has, instead of replacing it. The round is done `repeat` times, `chunk` moving by `shift` (per row) from one
+    repetition to the next. Adjacent rows with the same (src, dst) make one message that carries several pieces.
     """
 
     src: Ints
@@ -43,6 +44,7 @@ class Round:
     reduce: NDArray[np.bool_]
     repeat: int
     shift: Ints
+    wrap: int
 
     def __init__(
         self,
@@ -53,12 +55,29 @@ class Round:
         reduce: ArrayLike,
         repeat: int = 1,
         shift: ArrayLike = 0,
+        wrap: int = 0,
     ) -> None:
         size = np.shape(src)
-        for name, values in (("src", src), ("dst", dst), ("chunk", chunk), ("n_chunks", n_chunks), ("shift", shift)):
+        for name, values in (("src", src), ("dst", dst), ("chunk", chunk)):
             object.__setattr__(self, name, frozen(np.broadcast_to(np.asarray(values, np.int32), size), np.int32))
-        object.__setattr__(self, "reduce", frozen(np.broadcast_to(np.asarray(reduce, np.bool_), size), np.bool_))
+        # mostly one value for all rows: a scalar stays one number seen `rows` times (a million ranks, forty rounds: 360 MB)
+        for name, values, dtype in (("n_chunks", n_chunks, np.int32), ("reduce", reduce, np.bool_), ("shift", shift, np.int32)):
+            object.__setattr__(self, name, np.broadcast_to(np.asarray(values, dtype), size))
         object.__setattr__(self, "repeat", repeat)
+        object.__setattr__(self, "wrap", wrap)
+
+    def pieces(self, repetition: int, n_chunks: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Single chunks sent in a repetition, in order: (row, chunk). `n_chunks`: the channel's.
+
+        >>> Round([0, 1], [1, 0], [3, 0], [2, 1], False, repeat=2, shift=-1).pieces(1, n_chunks=4)
+        (array([0, 0, 1]), array([2, 3, 3]))
+        """
+        window = self.wrap or n_chunks
+        row = np.repeat(np.arange(len(self.src)), self.n_chunks)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(self.n_chunks, dtype=np.int64) - self.n_chunks, self.n_chunks)
+        base = self.chunk.astype(np.int64) // window * window
+        start = self.chunk - base + self.shift.astype(np.int64) * repetition
+        return row, base[row] + (start[row] + within) % window
 
     @cached_property
     def messages(self) -> Messages:
