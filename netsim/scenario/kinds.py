@@ -1,0 +1,202 @@
+"""What a person may write for a kind: a model made from the signature of the function in the table.
+
+`Annotated` bounds become checks, `Unit` makes a quantity with a unit, keyword-only parameters are what a scenario may give. So a
+third party's row needs nothing here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Union
+
+from annotated_types import Unit
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, create_model
+
+from netsim import units
+from netsim.scenario.wording import Written, fault, fault_at, shown, worded
+from topologies.errors import InputError
+from topologies.registry import Table
+
+#: unit of a parameter -> (read, write, example)
+QUANTITIES: dict[str, tuple[Callable[[object], float], Callable[[float], str], str]] = {
+    "B/s": (units.parse_rate, units.format_rate, "400Gbit/s"),
+    "s": (units.parse_time, units.format_time, "500ns"),
+    "B": (units.parse_size, units.format_size, "1MiB"),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A kind and the parameters that were given for it, in SI."""
+
+    kind: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{k}={v}" for k, v in self.written.items())
+        return f"{self.kind}({given})" if given else self.kind
+
+    written: Mapping[str, Any] = field(default_factory=dict, compare=False)  #: as the person wrote them, with units
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A function of a table, seen from the scenario."""
+
+    function: Callable[..., Any]
+    model: type[Written]
+    written: Mapping[str, Callable[[Any], Any]]  #: for each parameter, how its value is written with units
+    files: frozenset[str]  #: parameters that name files
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return {name: f.default for name, f in self.model.model_fields.items() if not f.is_required()}
+
+    def write(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters as a person would write them."""
+        return {name: self.written[name](value) for name, value in parameters.items()}
+
+
+def kind_of(table: Table, kind: str) -> Kind:
+    """The kind of this name. Raises InputError where there is none or its function cannot be loaded."""
+    try:
+        return _kind_of_function(table.load(kind))
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{table.noun} {kind!r} cannot be loaded: {error}") from None
+
+
+@lru_cache(maxsize=None)
+def _kind_of_function(function: Callable[..., Any]) -> Kind:
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    written: dict[str, Callable[[Any], Any]] = {}
+    files = set()
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        hint = hints.get(name, Any)
+        required = parameter.default is parameter.empty
+        if _names_file(name, hint):
+            files.add(name)
+        written[name] = _writer(hint)
+        default = ... if required else parameter.default
+        extra = None if required or default is None else {"default": written[name](default)}
+        fields[name] = (_readable(hint), Field(default, json_schema_extra=extra))
+    model = create_model(function.__name__, __base__=Written, **fields)
+    return Kind(function, model, written, frozenset(files))
+
+
+def _readable(hint: Any) -> Any:
+    """The type that checks what a person wrote for a parameter of type `hint`."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        inner, *rest = arguments
+        unit = next((m.unit for m in rest if isinstance(m, Unit)), None)
+        if unit is not None:
+            read, _, example = QUANTITIES[unit]
+            schema = {"type": "string", "examples": [example]}
+            bounds = [m for m in rest if not isinstance(m, Unit)]
+            return Annotated[(float, *bounds, BeforeValidator(worded(read)), WithJsonSchema(schema))]
+        return Annotated[(_readable(inner), *rest)]
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_readable(a) for a in arguments)]  # noqa: UP007  (made from a tuple)
+    if origin in (tuple, list):
+        inner = tuple(a if a is Ellipsis else _readable(a) for a in arguments)
+        return Annotated[origin[inner], Field(strict=False)]  # a list in YAML is a tuple here
+    if isinstance(origin, type) and not issubclass(origin, Mapping) and arguments:  # Sequence[...], Collection[...]
+        return Annotated[tuple[_readable(arguments[0]), ...], Field(strict=False)]
+    if hint is Path or (isinstance(hint, type) and issubclass(hint, Path)):
+        return str
+    if hint is float:
+        return Annotated[float, Field(allow_inf_nan=False)]
+    if isinstance(hint, type) and hint not in (int, bool, str, type(None)):
+        return Annotated[hint, Field(strict=False)]
+    return hint
+
+
+def _names_file(name: str, hint: Any) -> bool:
+    return name == "file" or name.endswith("_file") or hint is Path or Path in typing.get_args(hint)
+
+
+def _writer(hint: Any) -> Callable[[Any], Any]:
+    """How a value of this type is written: quantities with their unit, tuples as lists."""
+    unit = _unit_in(hint)
+
+    def write(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return [write(v) for v in value]
+        if unit is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return QUANTITIES[unit][1](value)
+        return str(value) if isinstance(value, Path) else value
+
+    return write
+
+
+def _unit_in(hint: Any) -> str | None:
+    if typing.get_origin(hint) is Annotated:
+        for m in typing.get_args(hint)[1:]:
+            if isinstance(m, Unit):
+                return str(m.unit)
+    return next((unit for a in typing.get_args(hint) if (unit := _unit_in(a)) is not None), None)
+
+
+def read_spec(table: Table, value: Any) -> Spec:
+    """`fat-tree` or `{kind: fat-tree, k: 8}` as a Spec; a validator: raises pydantic errors in our words."""
+    if isinstance(value, Spec):
+        return value
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, dict):
+        raise fault(f"{shown(value)}: must be a {table.noun}: its kind, or {{kind: …}} with parameters")
+    kind = value.get("kind")
+    if not isinstance(kind, str):
+        message = "missing" if "kind" not in value else f"{shown(kind)}: must be the name of a {table.noun}"
+        raise fault_at(("kind",), f"{message}; one of: {', '.join(sorted(table))}", kind)
+    try:
+        known = kind_of(table, kind)
+    except InputError as error:
+        raise fault_at(("kind",), str(error), kind) from None
+    given = {k: v for k, v in value.items() if k != "kind"}
+    return _spec(known, kind, given)
+
+
+def read_parameters(function: Callable[..., Any], value: Any) -> Spec:
+    """A mapping of the parameters of one function, for things that have no kinds, such as a server."""
+    known = _kind_of_function(function)
+    if not isinstance(value, dict):
+        raise fault(f"{shown(value)}: must be a mapping with keys {', '.join(known.model.model_fields)}")
+    return _spec(known, function.__name__, value)
+
+
+def _spec(known: Kind, kind: str, given: dict[str, Any]) -> Spec:
+    model = known.model.model_validate(given)
+    parameters = {name: getattr(model, name) for name in given}
+    return Spec(kind, parameters, known.write(parameters))
+
+
+def spec_of(table: Table) -> Any:
+    """The type of a field that holds one kind of this table."""
+    schema = WithJsonSchema({"x-table": table.noun})
+    return Annotated[Spec, PlainValidator(lambda value: read_spec(table, value)), schema]
+
+
+def specs_of(table: Table) -> Any:
+    """The type of a field that holds one kind of this table, or a list of them: cases side by side."""
+
+    def read(value: Any) -> tuple[Spec, ...]:
+        if not isinstance(value, list):
+            return (read_spec(table, value),)
+        if not value:
+            raise fault("an empty list: name at least one")
+        from pydantic import TypeAdapter
+
+        return tuple(TypeAdapter(list[spec_of(table)]).validate_python(value))  # type: ignore[misc]
+
+    schema = WithJsonSchema({"anyOf": [{"x-table": table.noun}, {"type": "array", "items": {"x-table": table.noun}}]})
+    return Annotated[tuple[Spec, ...], PlainValidator(read), schema]

@@ -1,0 +1,225 @@
+"""Text of a scenario into plain data, every key and value with its place; nothing here knows what the keys mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from topologies.errors import InputError
+
+Where = tuple[str | int, ...]  #: ("fabric", "k") or ("compare", 0, "fabric")
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_VALUES = 100_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Plain data (dict, list, str, int, float, bool, None) and where in which file each of its keys and values stands."""
+
+    data: dict[str, Any]
+    name: str  #: as messages show it
+    folder: Path = Path()  #: what relative file names in it are relative to
+    keys: Mapping[Where, str] = field(default_factory=dict)  #: place of the key, "file.yaml:4:3"
+    values: Mapping[Where, str] = field(default_factory=dict)
+
+    def place(self, where: Where, *, key: bool = False) -> str:
+        """`file.yaml:4:3` of the value (or key) at `where`, or of the nearest thing around it that was written down."""
+        table = self.keys if key else self.values
+        while where and where not in table:
+            where, table = where[:-1], self.values
+        return table.get(where, self.name)
+
+
+def read(path: str | Path) -> Source:
+    """The scenario in a file.
+
+    Raises InputError with one line per fault: not there, not a file, too big, not text, not YAML, a key twice.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder; name a scenario file in it")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(raw) > MAX_BYTES:
+        raise InputError(f"{path}: larger than 1MiB; a scenario is a page of text (name big inputs by `file:` instead)")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; a scenario is a YAML file") from None
+    return parse(text, str(path), path.parent)
+
+
+def parse(text: str, name: str, folder: Path = Path()) -> Source:
+    """The scenario in a text; raises InputError as `read` does."""
+    reader = _Reader(name)
+    data = reader.document(text)
+    if data is None and not reader.faults:
+        raise InputError(f"{name}: empty; the smallest scenario has a fabric and a collective")
+    if not isinstance(data, dict) and not reader.faults:
+        raise InputError(f"{reader.values.get((), name)}: a scenario is a mapping of keys such as fabric: and collective:")
+    if reader.faults:
+        raise InputError("\n".join(reader.faults))
+    return Source(data, name, folder, reader.keys, reader.values)
+
+
+class _Reader:
+    """Walks the events of one YAML document. Not the library's own loader: that one expands aliases and forgets places."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.faults: list[str] = []
+        self.keys: dict[Where, str] = {}
+        self.values: dict[Where, str] = {}
+
+    def document(self, text: str) -> Any:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        yaml = YAML(typ="safe", pure=True)
+        self.yaml = yaml
+        try:
+            events = iter(yaml.parse(text))
+            value = None
+            for event in events:
+                if type(event).__name__ == "DocumentStartEvent":
+                    if self.values:
+                        self._fault(event, "a second document; a scenario is one")
+                        break
+                    self._count = 0
+                    value = self._value(next(events), events, ())
+            return value
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self.faults.append(f"{self._place(mark)}: not YAML: {error.problem or error.context}".replace("\n", " "))
+        except YAMLError as error:
+            self.faults.append(f"{self.name}: not YAML: {' '.join(str(error).split())[:120]}")
+        except _Stop:
+            pass
+        return None
+
+    def _value(self, event: Any, events: Iterator[Any], where: Where) -> Any:
+        self._count += 1
+        if self._count > MAX_VALUES:
+            self._stop(event, f"more than {MAX_VALUES} values; a scenario is a page of text")
+        self.values[where] = self._place(event.start_mark)
+        sort = type(event).__name__
+        if sort == "AliasEvent":
+            self._fault(event, f"alias *{event.anchor}: scenarios have no anchors and aliases; write the value out")
+            return None
+        if event.anchor is not None:
+            self._fault(event, f"anchor &{event.anchor}: scenarios have no anchors and aliases; write the value out")
+        if event.tag is not None:
+            self._fault(event, f"tag {event.tag}: scenarios have no tags; write the plain value")
+        if sort == "ScalarEvent":
+            return self._scalar(event)
+        if len(where) >= MAX_DEPTH:
+            self._stop(event, f"nested more than {MAX_DEPTH} deep")
+        return self._mapping(events, where) if sort == "MappingStartEvent" else self._sequence(events, where)
+
+    def _sequence(self, events: Iterator[Any], where: Where) -> list[Any]:
+        out: list[Any] = []
+        while type(event := next(events)).__name__ != "SequenceEndEvent":
+            out.append(self._value(event, events, (*where, len(out))))
+        return out
+
+    def _mapping(self, events: Iterator[Any], where: Where) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        while type(event := next(events)).__name__ != "MappingEndEvent":
+            if type(event).__name__ != "ScalarEvent":
+                self._stop(event, "a key must be a plain word")
+            key = str(event.value)
+            path = (*where, key)
+            first = self.keys.get(path)
+            value = self._value(next(events), events, path)
+            if first is not None:
+                line = first.removeprefix(self.name + ":").partition(":")[0]
+                self._fault(event, f"{dotted(path)}: given twice, first in line {line}; keep one")
+                continue
+            self.keys[path] = self._place(event.start_mark)
+            out[key] = value
+        return out
+
+    def _scalar(self, event: Any) -> Any:
+        """A plain scalar read by the core rules of YAML 1.2: `no` is a word, `4e11` a number."""
+        from ruamel.yaml.nodes import ScalarNode
+
+        tag = str(self.yaml.resolver.resolve(ScalarNode, event.value, event.implicit)).rpartition(":")[2]
+        if tag not in ("null", "bool", "int", "float"):
+            return event.value
+        if len(event.value) > 64:
+            self._fault(event, f"{event.value[:20]}...: too long for a number")
+            return None
+        return self.yaml.constructor.construct_object(ScalarNode(f"tag:yaml.org,2002:{tag}", event.value))
+
+    def _place(self, mark: Any) -> str:
+        return f"{self.name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else self.name
+
+    def _fault(self, event: Any, message: str) -> None:
+        if len(self.faults) < 20:
+            self.faults.append(f"{self._place(event.start_mark)}: {message}")
+
+    def _stop(self, event: Any, message: str) -> None:
+        self._fault(event, message)
+        raise _Stop
+
+
+class _Stop(Exception):
+    """The rest of the document is not worth reading."""
+
+
+def dotted(where: Where) -> str:
+    """`fabric.k`, `compare[0].fabric`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
+
+
+def override(source: Source, setting: str, value: Any = None) -> Source:
+    """The source with one value replaced: `fabric.k=16` as the command line has it, or a dotted key and a value.
+
+    The value of the text form is read as YAML, so that lists and mappings can be set: `fabric=[ring, torus]`. A dotted key into
+    a bare kind (`routing: ecmp`, `routing.seed=3`) turns it into a mapping. Raises InputError.
+    """
+    key, equals, text = setting.partition("=")
+    name = f"--set {setting}" if equals else f"set {setting}"
+    path: Where = tuple(int(p) if p.isascii() and p.isdecimal() and len(p) < 9 else p for p in key.strip().split("."))
+    if not all(part != "" for part in path):
+        raise InputError(f"{name}: write it as key=value, for example fabric.k=16")
+    if equals:
+        value = parse_value(text, name)
+    data = _replaced(source.data, path, value, name)
+    keep = {
+        table: {where: place for where, place in getattr(source, table).items() if where[: len(path)] != path}
+        for table in ("keys", "values")
+    }
+    return Source(data, source.name, source.folder, keep["keys"] | {path: name}, keep["values"] | {path: name})
+
+
+def parse_value(text: str, name: str) -> Any:
+    """One YAML value, as after `--set key=`. Raises InputError."""
+    reader = _Reader(name)
+    value = reader.document(text)
+    if reader.faults:
+        raise InputError("\n".join(f"{name}: {fault.rpartition(': ')[2]}" for fault in reader.faults))
+    return value
+
+
+def _replaced(inside: Any, path: Where, value: Any, name: str) -> Any:
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(inside, list):
+        if not isinstance(head, int) or head >= len(inside):
+            raise InputError(f"{name}: a list of {len(inside)}; say which one by its number from 0")
+        return [*inside[:head], _replaced(inside[head], rest, value, name), *inside[head + 1 :]]
+    if isinstance(inside, str):
+        inside = {"kind": inside}
+    if inside is not None and not isinstance(inside, dict):
+        raise InputError(f"{name}: {inside!r} has no keys")
+    inside = inside or {}
+    return {**inside, str(head): _replaced(inside.get(str(head)), rest, value, name)}

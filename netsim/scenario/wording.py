@@ -1,0 +1,135 @@
+"""What a validation error says, in our words: one line, value first, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from netsim.scenario.source import Source, Where, dotted
+from topologies.errors import InputError
+from topologies.registry import did_you_mean
+
+_WORDED = "netsim"  # the type of an error whose message is final
+
+
+class Written(BaseModel):
+    """A mapping that a person writes: no unknown keys, nothing coerced, and every error in our words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_our_words(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            details = [_details(e, list(cls.model_fields)) for e in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data(cls.__name__, details) from None
+
+
+def fault(message: str) -> PydanticCustomError:
+    """An error with this message, for validators to raise."""
+    return PydanticCustomError(_WORDED, "{text}", {"text": message})
+
+
+def fault_at(where: Where, message: str, value: Any = None) -> ValidationError:
+    """The same, about a part of what is being validated."""
+    return ValidationError.from_exception_data("", [InitErrorDetails(type=fault(message), loc=where, input=value)])
+
+
+def worded(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A reader that raises InputError, as a validator."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return read(value)
+        except InputError as error:
+            raise fault(str(error)) from None
+
+    return validate
+
+
+def lines(error: ValidationError, source: Source, inside: Where = ()) -> list[str]:
+    """`file.yaml:4:3: fabric.kk: unknown key, did you mean 'k'?`, one line per fault, in the order of the file."""
+    found: dict[Where, list[str]] = {}
+    for e in error.errors(include_url=False, include_context=False):
+        where = _written(source.data, (*inside, *e["loc"]), keep_last=e["msg"].startswith("missing"))
+        found.setdefault(where, []).append(e["msg"])
+    told = [
+        f"{source.place(where, key=message.startswith('unknown key'))}: {dotted(where) or 'scenario'}: {message}"
+        for where, messages in found.items()
+        for message in _best(messages)
+    ]
+    return sorted(told, key=_line_and_column)
+
+
+def _line_and_column(told: str) -> list[int]:
+    numbers = re.search(r":(\d+):(\d+): ", told)
+    return [int(n) for n in numbers.groups()] if numbers else [0, 0]
+
+
+def _written(data: Any, where: Where, *, keep_last: bool) -> Where:
+    """The place without the names of union branches that pydantic puts into it: what cannot be walked in the data."""
+    out: list[str | int] = []
+    for depth, part in enumerate(where):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+            data = data[part] if isinstance(data, dict) else data[int(part)]
+        elif not (keep_last and depth == len(where) - 1):
+            continue
+        out.append(part)
+    return tuple(out)
+
+
+def _best(messages: list[str]) -> list[str]:
+    """Of the errors of the branches of a union, one: what the branch that fits the form of the value says."""
+    told = [m for m in messages if ": must be a " not in m] or messages
+    return told[:1]
+
+
+def _details(error: Any, known: list[str]) -> InitErrorDetails:
+    kind = error["type"]
+    text = error["msg"] if kind == _WORDED else _say(kind, error, [k for k in known if k != "kind"])
+    return InitErrorDetails(type=fault(text), loc=error["loc"], input=error["input"])
+
+
+def _say(kind: str, error: Any, known: list[str]) -> str:
+    value, context = shown(error["input"]), error.get("ctx", {})
+    words = {
+        "extra_forbidden": lambda: f"unknown key{_nearest(error['loc'], known)}",
+        "missing": lambda: "missing",
+        "int_type": lambda: f"{value}: must be a whole number",
+        "int_from_float": lambda: f"{value}: must be a whole number",
+        "float_type": lambda: f"{value}: must be a number",
+        "finite_number": lambda: f"{value}: must be a finite number",
+        "bool_type": lambda: f"{value}: must be true or false",
+        "string_type": lambda: f"{value}: must be a word or text",
+        "list_type": lambda: f"{value}: must be a list",
+        "tuple_type": lambda: f"{value}: must be a list",
+        "dict_type": lambda: f"{value}: must be a mapping of keys",
+        "model_type": lambda: f"{value}: must be a mapping of keys",
+        "greater_than": lambda: f"{value}: must be more than {context['gt']:g}",
+        "greater_than_equal": lambda: f"{value}: must be at least {context['ge']:g}",
+        "less_than": lambda: f"{value}: must be less than {context['lt']:g}",
+        "less_than_equal": lambda: f"{value}: must be at most {context['le']:g}",
+        "multiple_of": lambda: f"{value}: must be a multiple of {context['multiple_of']:g}",
+        "literal_error": lambda: f"{value}: must be {context['expected']}",
+        "enum": lambda: f"{value}: must be {context['expected']}",
+    }
+    return words.get(kind, lambda: f"{value}: {error['msg'][:1].lower()}{error['msg'][1:]}")()
+
+
+def _nearest(where: tuple[str | int, ...], known: list[str]) -> str:
+    return did_you_mean(str(where[-1]), known) if known else "; it takes no parameters"
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it: short, on one line."""
+    if isinstance(value, (dict, list, tuple)):
+        return f"{'a mapping' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    text = {None: "nothing", True: "true", False: "false"}.get(value) if value is None or isinstance(value, bool) else repr(value)
+    text = str(text)
+    return text if len(text) <= 60 else text[:57] + "..."
