@@ -25,7 +25,7 @@ def leaf_spine(
     uplink: Bandwidth | None = None,
     latency: Duration = 500e-9,
 ) -> Fabric:
-    """Two-tier folded Clos: `cables` cables from every leaf to every spine; PGFT(2; hosts_per_leaf, leaves; 1, spines; 1, cables).
+    """Two-tier folded Clos, `cables` cables from each leaf to each spine: PGFT(2; hosts_per_leaf, leaves; 1, spines; 1, cables).
 
     hosts leaves·fill · switches leaves + spines · cables leaves·(fill + spines·cables) · diameter 4 ·
     bisection leaves/2 · min(fill·link, spines·cables·uplink) for even leaves

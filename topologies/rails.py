@@ -155,5 +155,6 @@ def _rails_fabric(name: str, shape: Rails, link: float, uplink: float, latency: 
         label_of=label,
         tier_names=("nic", "leaf", "spine"),
         shape=shape,
+        default_router="d-mod-k",
         server_size=rails,
     )

@@ -1,31 +1,242 @@
-"""Servers: GPUs, NVLink, PCIe, NICs around the endpoints of any network. (The router of a fabric with servers comes with it.)"""
+"""Servers: GPUs, NVLink, PCIe and NICs around the endpoints of any network, and the way messages take through them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from topologies.fabric import Fabric, Ints
+import numpy as np
+from numpy.typing import NDArray
+
+from topologies.errors import InputError
+from topologies.fabric import Fabric, Ints, NodeKind
+from topologies.params import Bandwidth, Count, Duration, check, check_size
 from topologies.paths import Paths, Router
+from topologies.rails import Rails
+from topologies.splice import splice
 
 
 @dataclass(frozen=True, eq=False)
 class ServerShape:
-    """What `with_servers` built: the network whose endpoints became NICs, and how many of what each server has.
+    """What `with_servers` built, and its arithmetic. Arguments may be arrays.
 
-    Cable ids of the network stay as they are in the whole fabric; the servers' cables follow them.
+    Endpoint s·gpus + g is GPU g of server s; endpoint s·nics + i of the network became NIC i of server s.
+    Nodes: GPUs; the nodes of the network in their order (NICs first); a PCIe switch per NIC; a hub per server: the NVSwitch or,
+    without NVLink, the host bridge. Cables: those of the network, with their numbers; GPU e to its PCIe switch; PCIe switch
+    to NIC; then GPU e to NVSwitch, or PCIe switch to host bridge. Link 2c runs from the former to the latter.
     """
 
     network: Fabric
-    gpus: int
-    nics: int
+    gpus: int  #: per server
+    nics: int  #: per server
+    nvlink: bool
+    pxn: bool  #: change rails inside the sending server
+
+    @property
+    def servers(self) -> int:
+        return self.network.n_endpoints // self.nics
+
+    @property
+    def n_gpus(self) -> int:
+        return self.servers * self.gpus
+
+    @property
+    def n_nics(self) -> int:
+        return self.network.n_endpoints
+
+    def nic_of(self, gpu: Any) -> Any:
+        """The endpoint of the network that a GPU sends and receives through."""
+        return gpu // self.gpus * self.nics + gpu % self.gpus * self.nics // self.gpus
+
+    def gpu_at(self, nic: Any) -> Any:
+        """The first of the GPUs that use a NIC."""
+        return nic // self.nics * self.gpus + -(-(nic % self.nics) * self.gpus // self.nics)
+
+    def gpu_pcie(self, gpu: Any) -> Any:
+        """Cable from a GPU to its PCIe switch."""
+        return self.network.n_cables + gpu
+
+    def pcie_nic(self, nic: Any) -> Any:
+        """Cable from a PCIe switch to its NIC."""
+        return self.network.n_cables + self.n_gpus + nic
+
+    def gpu_nvswitch(self, gpu: Any) -> Any:
+        """Cable from a GPU to the NVSwitch of its server."""
+        return self.network.n_cables + self.n_gpus + self.n_nics + gpu
+
+    def pcie_bridge(self, nic: Any) -> Any:
+        """Cable from the PCIe switch of a NIC to the host bridge of its server."""
+        return self.network.n_cables + self.n_gpus + self.n_nics + nic
+
+
+def with_servers(
+    network: Fabric,
+    *,
+    gpus: Count = 8,
+    nics: Count | None = None,
+    nvlink: Bandwidth | None = 450e9,
+    nvlink_latency: Duration = 250e-9,
+    pcie: Bandwidth | None = None,
+    pcie_latency: Duration = 250e-9,
+    pxn: bool = False,
+) -> Fabric:
+    """The network with a server of `gpus` GPUs around every `nics` of its endpoints: they become NICs, the GPUs the endpoints.
+
+    With S = endpoints / nics: hosts S·gpus · cables: the network's + S·(2·gpus + nics) with NVLink, S·(gpus + 2·nics) without
+
+    Server s owns endpoints s·nics … of the network; GPU g uses NIC ⌊g·nics / gpus⌋, so that several may share one
+    (`nics` left out: one each, under a PCIe switch of its own, as in EFLOPS, Dong et al., HPCA 2020).
+    `nvlink` is the speed from each GPU to the NVSwitch, per direction; null for a server without, whose GPUs talk over PCIe
+    switches and the host bridge. `pcie` is the speed of each PCIe cable; left out, that of the fastest endpoint's cables to
+    the network together, so that PCIe is no bottleneck. Latencies are per cable: two lie between GPUs, two from GPU to NIC.
+    `pxn`: where the receiving NIC is on another rail (has another number in its server), the message goes first to the GPU
+    at the sender's NIC on that rail (NCCL's PXN), over NVLink or the host bridge; always so on a rail-only network.
+
+    Raises InputError where the endpoints do not fill the servers, or the network groups them otherwise.
+
+    >>> from topologies.clos import leaf_spine
+    >>> with_servers(leaf_spine(leaves=2, hosts_per_leaf=8, spines=8), gpus=8)
+    <Fabric leaf-spine(2 leaves x 8 hosts, 8 spines), servers of 8 GPUs and 8 NICs: 16 endpoints, 10 switches, 80 cables>
+    """
+    check(with_servers, locals())
+    nics = gpus if nics is None else nics
+    _check_fit(network, gpus, nics)
+    separate = isinstance(network.shape, Rails) and not network.shape.joined and network.shape.rails > 1
+    shape = ServerShape(network, gpus, nics, nvlink is not None, pxn or separate)
+    label = _label(shape)
+    shape = replace(shape, network=replace(network, label_of=lambda v: label(v + shape.n_gpus)))
+    name = f"{network.name}, servers of {gpus} GPUs and {nics} NICs"
+    check_size(name, network.n_cables + 2 * shape.n_gpus + 2 * shape.n_nics)
+    pcie = pcie or float(np.bincount(network.src, network.capacity, minlength=network.n_endpoints)[: network.n_endpoints].max())
+    low, high = _server_cables(shape)
+    counts = [shape.n_gpus + shape.n_nics, len(low) - shape.n_gpus - shape.n_nics]
+    ends = network.src[::2] + shape.n_gpus, network.dst[::2] + shape.n_gpus
+    return Fabric.build(
+        name,
+        shape.n_gpus,
+        (np.concatenate([ends[0], low]), np.concatenate([ends[1], high])),
+        np.concatenate([network.capacity[::2], np.repeat([pcie, nvlink or pcie], counts)]),
+        np.concatenate([network.latency[::2], np.repeat([pcie_latency, nvlink_latency if nvlink else pcie_latency], counts)]),
+        **_nodes(shape),
+        label_of=label,
+        tier_names=_tier_names(shape),
+        shape=shape,
+        default_router=network.default_router,
+        intact=network.intact,
+        notes=network.notes,
+        server_size=gpus,
+    )
+
+
+def _check_fit(network: Fabric, gpus: int, nics: int) -> None:
+    if isinstance(network.shape, ServerShape):
+        raise InputError(f"server: {network.name} has servers already; give the network without")
+    if nics > gpus:
+        raise InputError(
+            f"server: nics={nics}: more than its {gpus} GPUs; give a GPU one NIC at most, with the speed of all its links"
+        )
+    if network.server_size > 1 and nics != network.server_size:
+        raise InputError(f"server: nics={nics}: {network.name} has {network.server_size} NICs in every server; give as many")
+    if network.n_endpoints % nics:
+        near = -(-network.n_endpoints // nics) * nics
+        raise InputError(
+            f"server: nics={nics}: the {network.n_endpoints} endpoints of {network.name} do not make whole servers; "
+            f"choose nics that divides them, or a network of {near}"
+        )
+
+
+def _server_cables(shape: ServerShape) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Ends of the cables inside servers, in the order that ServerShape promises."""
+    gpu, nic = np.arange(shape.n_gpus), np.arange(shape.n_nics)
+    pcie, hub = shape.n_gpus + shape.network.n_nodes, shape.n_gpus + shape.network.n_nodes + shape.n_nics
+    low, high = [gpu, pcie + nic], [pcie + shape.nic_of(gpu), shape.n_gpus + nic]
+    last = (gpu, hub + gpu // shape.gpus) if shape.nvlink else (pcie + nic, hub + nic // shape.nics)
+    return np.concatenate([*low, last[0]]), np.concatenate([*high, last[1]])
+
+
+def _nodes(shape: ServerShape) -> dict[str, Any]:
+    """Tier, kind and group of the nodes. A GPU and a PCIe switch belong to the group of their NIC, a hub to none."""
+    network = shape.network
+    hub, pcie_tier, hub_tier = (NodeKind.NVSWITCH, 2, 1) if shape.nvlink else (NodeKind.PCIE, 1, 2)
+    inside = [shape.n_nics, shape.servers]
+    of_nic = network.group[: shape.n_nics]
+    of_gpu = of_nic[shape.nic_of(np.arange(shape.n_gpus))]
+    kinds = np.repeat([NodeKind.ENDPOINT, NodeKind.NIC, NodeKind.PCIE, hub], [shape.n_gpus, shape.n_nics, *inside])
+    return {
+        "tier": np.concatenate([np.zeros(shape.n_gpus), network.tier + 3, np.repeat([pcie_tier, hub_tier], inside)]),
+        "kind": np.insert(kinds, shape.n_gpus + shape.n_nics, network.kind[shape.n_nics :]),
+        "group": np.concatenate([of_gpu, network.group, of_nic, np.full(shape.servers, -1)]),
+    }
+
+
+def _tier_names(shape: ServerShape) -> tuple[str, ...]:
+    """Tiers rise from the GPU over what is in the server to the NIC (3), then as in the network."""
+    inside = ("gpu", "nvswitch", "pcie", "nic") if shape.nvlink else ("gpu", "pcie", "bridge", "nic")
+    return inside + tuple(shape.network.tier_name(t) for t in range(1, int(shape.network.tier.max()) + 1))
+
+
+def _label(shape: ServerShape) -> Any:
+    """`server3.gpu0`, `server3.nic1`; endpoints that were read from a cluster (a fabric without a shape) keep their names."""
+    own, gpus, nics, read = shape.network.label_of, shape.gpus, shape.nics, shape.network.shape is None
+    first_pcie = shape.n_gpus + shape.network.n_nodes
+    hub = "nvswitch" if shape.nvlink else "bridge"
+
+    def label(v: int) -> str:
+        if v < shape.n_gpus:
+            return f"server{v // gpus}.gpu{v % gpus}"
+        e = v - shape.n_gpus
+        if v < first_pcie:
+            return own(e) if read or e >= shape.n_nics else f"server{e // nics}.nic{e % nics}"
+        e = v - first_pcie
+        return f"server{e // nics}.pcie{e % nics}" if e < shape.n_nics else f"server{e - shape.n_nics}.{hub}"
+
+    return label
 
 
 @dataclass(frozen=True, eq=False)
 class ServerRouter:
-    """Routes GPU → NIC → network → NIC → GPU; inside a server over NVLink."""
+    """Routes GPU → PCIe → NIC → network → NIC → PCIe → GPU; inside a server over NVLink, or PCIe where there is none."""
 
     fabric: Fabric
     network: Router
 
     def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
-        raise NotImplementedError
+        shape: ServerShape = self.fabric.shape
+        at, to = src // shape.gpus, dst // shape.gpus
+        remote = np.flatnonzero(at != to)
+        inner, tail = None, np.full((len(src), 2), -1)
+        head = self._local(src, dst)
+        if len(remote):
+            here, there = src[remote], shape.nic_of(dst[remote])
+            out = at[remote] * shape.nics + there % shape.nics if shape.pxn else shape.nic_of(here)
+            head[remote] = self._outwards(here, out)
+            tail[remote] = np.stack([2 * shape.pcie_nic(there) + 1, 2 * shape.gpu_pcie(dst[remote]) + 1], axis=1)
+            inner = self.network.paths(out.astype(np.int32), there.astype(np.int32), key[remote])
+        return splice(self.fabric, head, remote, inner, tail)
+
+    def _local(self, src: Ints, dst: Ints) -> NDArray[Any]:
+        """Links from GPU to GPU of one server, int[flows, 4], -1 behind the last."""
+        shape: ServerShape = self.fabric.shape
+        if shape.nvlink:
+            return _row(2 * shape.gpu_nvswitch(src), 2 * shape.gpu_nvswitch(dst) + 1)
+        near, far = shape.nic_of(src), shape.nic_of(dst)
+        up, down = 2 * shape.gpu_pcie(src), 2 * shape.gpu_pcie(dst) + 1
+        over_bridge = _row(up, 2 * shape.pcie_bridge(near), 2 * shape.pcie_bridge(far) + 1, down)
+        return np.where((near == far)[:, None], _row(up, down), over_bridge)
+
+    def _outwards(self, src: Ints, nic: Any) -> NDArray[Any]:
+        """Links from GPU to a NIC of its server, int[flows, 4], -1 behind the last."""
+        shape: ServerShape = self.fabric.shape
+        own, out = shape.nic_of(src), 2 * shape.pcie_nic(nic)
+        up = 2 * shape.gpu_pcie(src)
+        if shape.nvlink:
+            peer = shape.gpu_at(nic)
+            detour = _row(2 * shape.gpu_nvswitch(src), 2 * shape.gpu_nvswitch(peer) + 1, 2 * shape.gpu_pcie(peer), out)
+        else:
+            detour = _row(up, 2 * shape.pcie_bridge(own), 2 * shape.pcie_bridge(nic) + 1, out)
+        return np.where((own == nic)[:, None], _row(up, out), detour)
+
+
+def _row(*links: Any) -> NDArray[Any]:
+    empty = np.full(len(links[0]), -1)
+    return np.stack([*links, *[empty] * (4 - len(links))], axis=1)
