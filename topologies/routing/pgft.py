@@ -32,13 +32,17 @@ class PgftRouter:
 
     def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
         shape: Pgft = self.fabric.shape
-        params = np.array(
-            [shape.m, shape.w, shape.p, shape.below[:-1], shape.planes[:-1], shape.first_cable[:-1]], dtype=np.int64
-        )
+        params = parameters(shape)
         offsets = _offsets(src, dst, params, shape.fill)
         links = np.empty(offsets[-1], dtype=np.int32)
-        _fill(src, dst, key, params, shape.fill, self.rule, self.seed, self.polarised, offsets, links)
+        first_node = np.array(shape.first_node, dtype=np.int64)
+        _fill(src, dst, key, params, first_node, shape.fill, self.rule, self.seed, self.polarised, offsets, links)
         return Paths.single(self.fabric, offsets, links)
+
+
+def parameters(shape: Pgft) -> NDArray[np.int64]:
+    """What the kernels read of a shape, level by level: rows m, w, p, below, planes, first_cable."""
+    return np.array([shape.m, shape.w, shape.p, shape.below[:-1], shape.planes[:-1], shape.first_cable[:-1]], dtype=np.int64)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -51,11 +55,18 @@ def mix(x: Any) -> np.uint64:
 
 
 @numba.njit(cache=True, nogil=True)
-def flow_hash(src: Any, dst: Any, key: Any, seed: Any, salt: Any) -> np.uint64:
-    """Hash of a flow's header fields as a switch with this `salt` computes it; one salt for all switches polarises."""
+def flow_header(src: Any, dst: Any, key: Any, seed: Any) -> np.uint64:
+    """The fields that switches hash, boiled down to 64 bits once for each flow."""
     h = mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
     h = mix(h ^ (np.uint64(src) << np.uint64(32) | np.uint64(dst)))
-    return mix(h ^ (np.uint64(key) << np.uint64(32)) ^ np.uint64(salt) * np.uint64(0xD1342543DE82EF95))
+    return h ^ (np.uint64(key) << np.uint64(32))
+
+
+@numba.njit(cache=True, nogil=True)
+def at_switch(header: np.uint64, node: Any, n: Any, polarised: bool) -> np.int64:
+    """Which of n equal next hops the switch `node` hashes a flow to; polarised: every switch computes the same hash."""
+    salt = np.uint64(0 if polarised else 1 + node)
+    return np.int64(mix(header ^ salt * np.uint64(0xD1342543DE82EF95)) % np.uint64(n))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -79,6 +90,7 @@ def _fill(
     dst: Ints,
     key: Ints,
     params: NDArray[np.int64],
+    first_node: NDArray[np.int64],
     fill: int,
     rule: int,
     seed: int,
@@ -92,25 +104,26 @@ def _fill(
         s = src[i] // fill * m[0] + src[i] % fill
         d = dst[i] // fill * m[0] + dst[i] % fill
         top = (offsets[i + 1] - offsets[i]) // 2
+        header = flow_header(src[i], dst[i], key[i], seed) if rule == HASH else np.uint64(0)
         y = 0  # which of the planes of its subtree the current node is; digits are chosen on the way up
         for level in range(top):
             width = w[level] * p[level]
-            if rule == D_MOD_K:
+            up = src[i] if level == 0 else s // below[level] * planes[level] + y
+            if width == 1:
+                q = np.int64(0)
+            elif rule == D_MOD_K:
                 q = d // planes[level] % width
             elif rule == S_MOD_K:
                 q = s // planes[level] % width
             else:
-                salt = 0 if polarised else 1 + level + 64 * (s // below[level] * planes[level] + y)
-                q = np.int64(flow_hash(src[i], dst[i], key[i], seed, salt) % np.uint64(width))
-            up = src[i] if level == 0 else s // below[level] * planes[level] + y
+                q = at_switch(header, first_node[level] + up, width, polarised)
             links[offsets[i] + level] = 2 * (first_cable[level] + up * width + q)
             # Down again in the same plane. The parallel cable is the digit of d, or the upper switch's own hash.
             parent = q % w[level]
             if rule == HASH and p[level] > 1:
                 x = 0 if level + 1 == len(below) else d // below[level + 1]
-                upper = x * planes[level] * w[level] + y + parent * planes[level]
-                salt = 0 if polarised else 2 + level + 64 * upper
-                q = parent + w[level] * np.int64(flow_hash(src[i], dst[i], key[i], seed, salt) % np.uint64(p[level]))
+                upper = first_node[level + 1] + (x * w[level] + parent) * planes[level] + y
+                q = parent + w[level] * at_switch(header, upper, p[level], polarised)
             down = dst[i] if level == 0 else d // below[level] * planes[level] + y
             links[offsets[i + 1] - 1 - level] = 2 * (first_cable[level] + down * width + q) + 1
             y += parent * planes[level]

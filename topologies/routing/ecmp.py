@@ -1,0 +1,43 @@
+"""Equal-cost multi-path: every switch picks among its shortest next hops by a hash of the flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from topologies.fabric import Fabric, Ints, frozen
+from topologies.params import Count, Seed
+from topologies.paths import Paths, Router
+from topologies.pgft import Pgft
+from topologies.routing.graph import GraphRouter
+from topologies.routing.pgft import HASH, PgftRouter
+
+
+def ecmp(fabric: Fabric, *, seed: Seed = 0, queue_pairs: Count = 1, polarised: bool = False) -> Router:
+    """Hash-based ECMP over all shortest paths, hop by hop.
+
+    The hash covers source, destination and flow key, and at each switch a salt of its own; `polarised` takes the salt away: all
+    switches compute one and the same hash, so that the choice at one hop fixes that at the next. A message is split evenly over
+    `queue_pairs` connections, each hashed for itself.
+    """
+    if isinstance(fabric.shape, Pgft) and fabric.intact:
+        one: Router = PgftRouter(fabric, HASH, seed, polarised)
+    else:
+        one = GraphRouter(fabric, HASH, None, seed, polarised)
+    return one if queue_pairs == 1 else QueuePairs(one, queue_pairs)
+
+
+@dataclass(frozen=True)
+class QueuePairs:
+    """Every flow as `count` sub-flows with equal shares and keys key * count + 0 .. count - 1."""
+
+    router: Router
+    count: int
+
+    def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
+        n = self.count
+        keys = np.repeat(key, n) * np.int32(n) + np.tile(np.arange(n, dtype=np.int32), len(key))
+        paths = self.router.paths(np.repeat(src, n), np.repeat(dst, n), keys)
+        flow = np.repeat(np.arange(len(src)), n)
+        return replace(paths, flow=frozen(flow, np.int32), share=frozen(np.full(len(flow), 1 / n), np.float64))
