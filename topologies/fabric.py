@@ -191,7 +191,10 @@ class Fabric:
         return [int(c) for c in found]
 
     def without(self, cables: Iterable[int]) -> Fabric:
-        """The same fabric with these cables pulled; link ids close up, closed-form routers no longer apply."""
+        """The same fabric with these cables pulled; link ids close up, closed-form routers no longer apply.
+
+        A shape that holds a fabric itself (servers around a network) has a `without` of its own, and is told.
+        """
         gone = np.zeros(self.n_cables, dtype=bool)
         gone[list(cables)] = True
         if not gone.any():
@@ -202,6 +205,8 @@ class Fabric:
         }
         was = np.arange(self.n_cables) if self.cable_was is None else self.cable_was
         kept["cable_was"] = frozen(was[~gone], np.int32)
+        if hasattr(self.shape, "without"):
+            kept["shape"] = self.shape.without(np.flatnonzero(gone))
         return replace(self, name=f"{self.name} less {int(gone.sum())} cables", intact=False, **kept)
 
     def to_networkx(self) -> networkx.MultiDiGraph:

@@ -69,6 +69,8 @@ def _complaint(hint: Any, value: Any) -> str | None:
 def _wrong_type(hint: Any, value: Any) -> str | None:
     if hint is bool:
         return None if isinstance(value, bool) else "must be true or false"
+    if hint is str:
+        return None if isinstance(value, str) else "must be text"
     if hint is int:
         return "must be a whole number" if isinstance(value, bool) or not isinstance(value, Integral) else None
     if hint is float:

@@ -1,7 +1,8 @@
-"""Servers: GPUs, NVLink, PCIe and NICs around the endpoints of any network, and the way messages take through them."""
+"""Servers: GPUs, NVLink, PCIe and NICs around the endpoints of any network (`topologies.routing.servers` routes through them)."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topologies.errors import InputError
-from topologies.fabric import Fabric, Ints, NodeKind
+from topologies.fabric import Fabric, NodeKind
 from topologies.params import Bandwidth, Count, Duration, check, check_size
-from topologies.paths import Paths, Router
 from topologies.rails import Rails
-from topologies.splice import splice
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +46,12 @@ class ServerShape:
     def nic_of(self, gpu: Any) -> Any:
         """The endpoint of the network that a GPU sends and receives through."""
         return gpu // self.gpus * self.nics + gpu % self.gpus * self.nics // self.gpus
+
+    def without(self, cables: NDArray[Any]) -> ServerShape:
+        """The shape with these cables of the network gone. Raises InputError for cables inside a server: it has no way around."""
+        if len(cables) and cables.max() >= self.network.n_cables:
+            raise InputError(f"{self.network.name}: only cables of the network can be pulled, not those inside servers")
+        return replace(self, network=self.network.without(cables))
 
     def gpu_at(self, nic: Any) -> Any:
         """The first of the GPUs that use a NIC."""
@@ -155,17 +160,20 @@ def _server_cables(shape: ServerShape) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _nodes(shape: ServerShape) -> dict[str, Any]:
-    """Tier, kind and group of the nodes. A GPU and a PCIe switch belong to the group of their NIC, a hub to none."""
+    """Tier, kind and group of the nodes. What is in a server is in the group of its NIC; a hub in none if the NICs differ."""
     network = shape.network
     hub, pcie_tier, hub_tier = (NodeKind.NVSWITCH, 2, 1) if shape.nvlink else (NodeKind.PCIE, 1, 2)
     inside = [shape.n_nics, shape.servers]
     of_nic = network.group[: shape.n_nics]
+    of_server = of_nic.reshape(-1, shape.nics)
     of_gpu = of_nic[shape.nic_of(np.arange(shape.n_gpus))]
     kinds = np.repeat([NodeKind.ENDPOINT, NodeKind.NIC, NodeKind.PCIE, hub], [shape.n_gpus, shape.n_nics, *inside])
     return {
         "tier": np.concatenate([np.zeros(shape.n_gpus), network.tier + 3, np.repeat([pcie_tier, hub_tier], inside)]),
         "kind": np.insert(kinds, shape.n_gpus + shape.n_nics, network.kind[shape.n_nics :]),
-        "group": np.concatenate([of_gpu, network.group, of_nic, np.full(shape.servers, -1)]),
+        "group": np.concatenate(
+            [of_gpu, network.group, of_nic, np.where((of_server == of_server[:, :1]).all(axis=1), of_server[:, 0], -1)]
+        ),
     }
 
 
@@ -176,8 +184,9 @@ def _tier_names(shape: ServerShape) -> tuple[str, ...]:
 
 
 def _label(shape: ServerShape) -> Any:
-    """`server3.gpu0`, `server3.nic1`; endpoints that were read from a cluster (a fabric without a shape) keep their names."""
-    own, gpus, nics, read = shape.network.label_of, shape.gpus, shape.nics, shape.network.shape is None
+    """`server3.gpu0`, `server3.nic1`; endpoints with names of their own, not just numbers (`h12`, `h0.3`), keep them."""
+    own, gpus, nics = shape.network.label_of, shape.gpus, shape.nics
+    named = not re.fullmatch(r"h[\d.]+", own(0))
     first_pcie = shape.n_gpus + shape.network.n_nodes
     hub = "nvswitch" if shape.nvlink else "bridge"
 
@@ -186,57 +195,8 @@ def _label(shape: ServerShape) -> Any:
             return f"server{v // gpus}.gpu{v % gpus}"
         e = v - shape.n_gpus
         if v < first_pcie:
-            return own(e) if read or e >= shape.n_nics else f"server{e // nics}.nic{e % nics}"
+            return own(e) if named or e >= shape.n_nics else f"server{e // nics}.nic{e % nics}"
         e = v - first_pcie
         return f"server{e // nics}.pcie{e % nics}" if e < shape.n_nics else f"server{e - shape.n_nics}.{hub}"
 
     return label
-
-
-@dataclass(frozen=True, eq=False)
-class ServerRouter:
-    """Routes GPU → PCIe → NIC → network → NIC → PCIe → GPU; inside a server over NVLink, or PCIe where there is none."""
-
-    fabric: Fabric
-    network: Router
-
-    def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
-        shape: ServerShape = self.fabric.shape
-        at, to = src // shape.gpus, dst // shape.gpus
-        remote = np.flatnonzero(at != to)
-        inner, tail = None, np.full((len(src), 2), -1)
-        head = self._local(src, dst)
-        if len(remote):
-            here, there = src[remote], shape.nic_of(dst[remote])
-            out = at[remote] * shape.nics + there % shape.nics if shape.pxn else shape.nic_of(here)
-            head[remote] = self._outwards(here, out)
-            tail[remote] = np.stack([2 * shape.pcie_nic(there) + 1, 2 * shape.gpu_pcie(dst[remote]) + 1], axis=1)
-            inner = self.network.paths(out.astype(np.int32), there.astype(np.int32), key[remote])
-        return splice(self.fabric, head, remote, inner, tail)
-
-    def _local(self, src: Ints, dst: Ints) -> NDArray[Any]:
-        """Links from GPU to GPU of one server, int[flows, 4], -1 behind the last."""
-        shape: ServerShape = self.fabric.shape
-        if shape.nvlink:
-            return _row(2 * shape.gpu_nvswitch(src), 2 * shape.gpu_nvswitch(dst) + 1)
-        near, far = shape.nic_of(src), shape.nic_of(dst)
-        up, down = 2 * shape.gpu_pcie(src), 2 * shape.gpu_pcie(dst) + 1
-        over_bridge = _row(up, 2 * shape.pcie_bridge(near), 2 * shape.pcie_bridge(far) + 1, down)
-        return np.where((near == far)[:, None], _row(up, down), over_bridge)
-
-    def _outwards(self, src: Ints, nic: Any) -> NDArray[Any]:
-        """Links from GPU to a NIC of its server, int[flows, 4], -1 behind the last."""
-        shape: ServerShape = self.fabric.shape
-        own, out = shape.nic_of(src), 2 * shape.pcie_nic(nic)
-        up = 2 * shape.gpu_pcie(src)
-        if shape.nvlink:
-            peer = shape.gpu_at(nic)
-            detour = _row(2 * shape.gpu_nvswitch(src), 2 * shape.gpu_nvswitch(peer) + 1, 2 * shape.gpu_pcie(peer), out)
-        else:
-            detour = _row(up, 2 * shape.pcie_bridge(own), 2 * shape.pcie_bridge(nic) + 1, out)
-        return np.where((own == nic)[:, None], _row(up, out), detour)
-
-
-def _row(*links: Any) -> NDArray[Any]:
-    empty = np.full(len(links[0]), -1)
-    return np.stack([*links, *[empty] * (4 - len(links))], axis=1)

@@ -15,7 +15,8 @@ def router(fabric: Fabric, kind: str | None = None, **parameters: Any) -> Router
     In a fabric with servers the kind says how the network between them routes; inside a server there is one way.
     Raises UnknownKind, and InputError where the fabric is not of the sort that the kind needs.
     """
-    from topologies.server import ServerRouter, ServerShape
+    from topologies.routing.servers import ServerRouter
+    from topologies.server import ServerShape
 
     if isinstance(fabric.shape, ServerShape):
         return ServerRouter(fabric, router(fabric.shape.network, kind, **parameters))
