@@ -31,6 +31,15 @@ QUANTITIES: dict[str, tuple[Callable[[object], float], Callable[[float], str], s
 }
 
 
+class NamedFile(str):
+    """The name of a file, as a scenario writes it: relative to the scenario's folder."""
+
+    __slots__ = ()
+
+    def beside(self, folder: Path) -> Path:
+        return folder / Path(self).expanduser()
+
+
 @dataclass(frozen=True)
 class Spec:
     """A kind and the parameters that were given for it, in SI."""
@@ -66,13 +75,13 @@ class Kind:
 def kind_of(table: Table, kind: str) -> Kind:
     """The kind of this name. Raises InputError where there is none or its function cannot be loaded."""
     try:
-        return _kind_of_function(table.load(kind))
+        return kind_of_function(table.load(kind))
     except (ImportError, AttributeError) as error:
         raise InputError(f"{table.noun} {kind!r} cannot be loaded: {error}") from None
 
 
 @lru_cache(maxsize=None)
-def _kind_of_function(function: Callable[..., Any]) -> Kind:
+def kind_of_function(function: Callable[..., Any]) -> Kind:
     hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     written: dict[str, Callable[[Any], Any]] = {}
@@ -84,7 +93,7 @@ def _kind_of_function(function: Callable[..., Any]) -> Kind:
         required = parameter.default is parameter.empty
         if _names_file(name, hint):
             files.add(name)
-        written[name] = _writer(hint)
+        written[name] = _write_file if name in files else _writer(hint)
         default = ... if required else parameter.default
         extra = None if required or default is None else {"default": written[name](default)}
         fields[name] = (_readable(hint), Field(default, json_schema_extra=extra))
@@ -121,7 +130,7 @@ def _readable(hint: Any) -> Any:
 
 
 def _names_file(name: str, hint: Any) -> bool:
-    return name == "file" or name.endswith("_file") or hint is Path or Path in typing.get_args(hint)
+    return name == "file" or name.endswith("_file") or hint is Path or any(_names_file("", a) for a in typing.get_args(hint))
 
 
 def _writer(hint: Any) -> Callable[[Any], Any]:
@@ -136,6 +145,10 @@ def _writer(hint: Any) -> Callable[[Any], Any]:
         return str(value) if isinstance(value, Path) else value
 
     return write
+
+
+def _write_file(value: Any) -> Any:
+    return NamedFile(value) if isinstance(value, (str, Path)) else value
 
 
 def _unit_in(hint: Any) -> str | None:
@@ -168,7 +181,7 @@ def read_spec(table: Table, value: Any) -> Spec:
 
 def read_parameters(function: Callable[..., Any], value: Any) -> Spec:
     """A mapping of the parameters of one function, for things that have no kinds, such as a server."""
-    known = _kind_of_function(function)
+    known = kind_of_function(function)
     if not isinstance(value, dict):
         raise fault(f"{shown(value)}: must be a mapping with keys {', '.join(known.model.model_fields)}")
     return _spec(known, function.__name__, value)

@@ -1,0 +1,174 @@
+"""From a case to what an engine needs: fabric, router, placement, schedule; what was left out gets its default here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from collectives import ALGORITHMS, PLACEMENTS
+from collectives.collective import Collective, Op
+from collectives.placement import Placement
+from collectives.schedule import Schedule
+from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of
+from netsim.scenario.model import Case, FaultCount, Scenario
+from topologies import ROUTERS, TOPOLOGIES
+from topologies.errors import InputError
+from topologies.fabric import Fabric
+from topologies.paths import Router
+from topologies.registry import Table
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A case, built. The specs are the case's with every default filled in, as `netsim show` prints them."""
+
+    case: Case
+    fabric: Fabric
+    router: Router
+    placement: Placement
+    schedule: Schedule  #: for the first size; `resized` for the others
+    specs: Mapping[str, Any]  #: the resolved case: key -> what a scenario would say
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return self.case.collective.size
+
+
+def build(scenario: Scenario, case: Case) -> Job:
+    """Everything that a run of this case needs. Raises InputError with the place in the file of the key that is to blame."""
+    with _blaming(scenario, case, "fabric"):
+        fabric = _call(TOPOLOGIES, case.fabric, scenario, case)
+    with _blaming(scenario, case, "server"):
+        fabric = _with_servers(fabric, case)
+    with _blaming(scenario, case, "faults"):
+        fabric = _with_faults(fabric, case)
+    with _blaming(scenario, case, "routing"):
+        routing = case.routing or Spec(fabric.default_router)
+        router = _router(fabric, routing, scenario, case)
+    with _blaming(scenario, case, "placement" if case.placement else "ranks"):
+        seat = case.placement or Spec("identity")
+        placement = _call(PLACEMENTS, seat, scenario, case, fabric, _ranks(case, fabric, seat, scenario))
+    with _blaming(scenario, case, "collective"):
+        op, ranks = case.collective.op, placement.ranks
+        collective = Collective(op, ranks, case.collective.size[0], case.collective.root)
+    algorithm = case.algorithm or Spec(default_algorithm(op, ranks))
+    with _blaming(scenario, case, "algorithm"):
+        defaults = {"server_size": fabric.server_size}
+        schedule = _call(ALGORITHMS, algorithm, scenario, case, collective, **defaults)
+    chosen = {"fabric": case.fabric, "routing": routing, "placement": seat, "algorithm": algorithm}
+    specs = _resolved(case, chosen, ranks, fabric)
+    return Job(case, fabric, router, placement, schedule, specs)
+
+
+def default_algorithm(op: Op, ranks: int) -> str:
+    """The algorithm for an operation that names none: halving-doubling where the ranks are a power of two, else ring;
+    binomial-tree for broadcast and reduce; direct for all-to-all."""
+    if op in (Op.BROADCAST, Op.REDUCE):
+        return "binomial-tree"
+    if op is Op.ALL_TO_ALL:
+        return "direct"
+    return "ring" if ranks & (ranks - 1) else "halving-doubling"
+
+
+@contextmanager
+def _blaming(scenario: Scenario, case: Case, key: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        told = "\n".join(f"{scenario.place(case, key)}: {line}" for line in str(error).splitlines())
+        raise type(error)(told) from error.__cause__
+
+
+def _parameters(kind: Kind, spec: Spec, scenario: Scenario, case: Case, **defaults: Any) -> dict[str, Any]:
+    """What the kind's function is called with: files found beside the scenario, its seed and other defaults handed on."""
+    given = dict(spec.parameters)
+    for name, value in {"seed": case.seed, **defaults}.items():
+        if name in kind.model.model_fields:
+            given.setdefault(name, value)
+    for name in kind.files & set(given):
+        if isinstance(given[name], str):
+            given[name] = str(NamedFile(given[name]).beside(scenario.source.folder))
+    return given
+
+
+def _call(table: Table, spec: Spec, scenario: Scenario, case: Case, *positional: Any, **defaults: Any) -> Any:
+    kind = kind_of(table, spec.kind)
+    return kind.function(*positional, **_parameters(kind, spec, scenario, case, **defaults))
+
+
+def _router(fabric: Fabric, spec: Spec, scenario: Scenario, case: Case) -> Router:
+    from topologies.routing import router
+
+    return router(fabric, spec.kind, **_parameters(kind_of(ROUTERS, spec.kind), spec, scenario, case))
+
+
+def _with_servers(fabric: Fabric, case: Case) -> Fabric:
+    if case.server is None:
+        return fabric
+    from topologies.server import with_servers
+
+    return with_servers(fabric, **case.server.parameters)
+
+
+def _with_faults(fabric: Fabric, case: Case) -> Fabric:
+    if not case.faults:
+        return fabric
+    from topologies.faults import apply_faults
+
+    return apply_faults(fabric, [_fault(fault, case.seed) for fault in case.faults])
+
+
+def _fault(fault: str | FaultCount, seed: int) -> Any:
+    return fault if isinstance(fault, str) else {"count": fault.count, "seed": seed if fault.seed is None else fault.seed}
+
+
+def _ranks(case: Case, fabric: Fabric, seat: Spec, scenario: Scenario) -> Any:
+    """As many as the case says; else what the placement lists, for those that take `ranks=None`; else every endpoint."""
+    if case.ranks is not None:
+        return case.ranks
+    function = kind_of(PLACEMENTS, seat.kind).function
+    hint = str(inspect.signature(function).parameters["ranks"].annotation)
+    return None if "None" in hint else fabric.n_endpoints
+
+
+def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric) -> dict[str, Any]:
+    """The case as a scenario would say it, nothing left out."""
+    from netsim.units import format_size, format_time
+
+    tables = {"fabric": TOPOLOGIES, "routing": ROUTERS, "placement": PLACEMENTS, "algorithm": ALGORITHMS}
+    full = {key: _filled(tables[key], spec, case.seed, fabric) for key, spec in chosen.items()}
+    sizes = [format_size(size) for size in case.collective.size]
+    collective = {"op": case.collective.op.value, "size": sizes[0] if len(sizes) == 1 else sizes, "root": case.collective.root}
+    out: dict[str, Any] = {"fabric": full["fabric"]}
+    if case.server is not None:
+        from topologies.server import with_servers
+
+        out["server"] = _filled_function(with_servers, case.server)
+    if case.faults:
+        out["faults"] = [_fault(fault, case.seed) for fault in case.faults]
+    return out | {
+        "routing": full["routing"],
+        "ranks": ranks,
+        "placement": full["placement"],
+        "collective": collective,
+        "algorithm": full["algorithm"],
+        "engine": case.engine,
+        "overhead": format_time(case.overhead),
+        "seed": case.seed,
+    }
+
+
+def _filled(table: Table, spec: Spec, seed: int, fabric: Fabric) -> dict[str, Any]:
+    kind = kind_of(table, spec.kind)
+    defaults = kind.defaults | {k: v for k, v in (("seed", seed), ("server_size", fabric.server_size)) if k in kind.defaults}
+    return {"kind": spec.kind} | {k: v for k, v in kind.write(defaults | dict(spec.parameters)).items() if v is not None}
+
+
+def _filled_function(function: Any, spec: Spec) -> dict[str, Any]:
+    from netsim.scenario.kinds import kind_of_function
+
+    kind = kind_of_function(function)
+    return {k: v for k, v in kind.write(kind.defaults | dict(spec.parameters)).items() if v is not None}

@@ -1,0 +1,117 @@
+"""The whole flow on one screen:
+
+scenario ──load──▶ Scenario ──build──▶ fabric, router, placement, schedule ──engine──▶ Result ─┬▶ Run ──▶ Report
+                                                └──────────────────────────lower_bound──▶ Bound ┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from netsim.bounds import Bound, lower_bound
+from netsim.build import Job, build
+from netsim.engine import ENGINES
+from netsim.provenance import Provenance, provenance
+from netsim.remember import Remembered
+from netsim.result import Result
+from netsim.scenario import Scenario, load
+from topologies.errors import NetsimError
+
+#: told what is about to be done: (done, in all, what)
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A case with what came out, one result and one bound for each size."""
+
+    job: Job
+    results: tuple[Result, ...]
+    bounds: tuple[Bound, ...]
+
+    @property
+    def name(self) -> str:
+        return self.job.case.name
+
+    @cached_property
+    def verified(self) -> bool:
+        """Whether the checker has run the schedule on symbolic contributions and found it right (small jobs only)."""
+        from netsim.verify import verified
+
+        return verified(self.job.schedule)
+
+    def rows(self) -> Iterator[tuple[Result, Bound]]:
+        yield from zip(self.results, self.bounds, strict=True)
+
+    def __repr__(self) -> str:
+        last, bound = self.results[-1], self.bounds[-1]
+        return f"<Run {self.name or self.job.fabric.name}: {last!r}, {100 * bound.time / last.time if last.time else 100:.1f} % of bound>"
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything that came out of a scenario: its cases side by side, and where they came from."""
+
+    scenario: Scenario
+    runs: tuple[Run, ...]
+    provenance: Provenance
+
+    @property
+    def result(self) -> Result:
+        """The only result. Raises NetsimError where there are several cases or sizes."""
+        if len(self.runs) != 1 or len(self.runs[0].results) != 1:
+            raise NetsimError(f"{self.scenario.name}: {self!r} has several results; go through .runs and their .results")
+        return self.runs[0].results[0]
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __repr__(self) -> str:
+        sizes = sum(len(run.results) for run in self.runs)
+        return f"<Report {self.provenance.scenario_id}: {len(self.runs)} case{'s' * (len(self.runs) > 1)}, {sizes} results>"
+
+
+def run(
+    scenario: str | Path | Mapping[str, Any] | Scenario,
+    settings: Mapping[str, Any] | Iterable[str] | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a scenario: a file, a mapping with the same keys, or a loaded one; `settings` as in `run("x.yaml", {"fabric.k": 16})`.
+
+    Raises InputError for what cannot be run as it is, one line per fault; Unroutable where a pair has no way.
+    """
+    scenario = load(scenario, settings)
+    jobs = [build(scenario, case) for case in scenario.cases]
+    runs = tuple(simulate(job, progress, n, len(jobs)) for n, job in enumerate(jobs))
+    return Report(scenario, runs, provenance(scenario, jobs))
+
+
+def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int = 1) -> Run:
+    """Every size of a job. Fabric, schedule and paths are made once."""
+    engine, overhead = ENGINES.load(job.case.engine), job.case.overhead
+    router = Remembered(job.router) if len(job.sizes) > 1 else job.router
+    limit = bound_of(job)
+    results, bounds = [], []
+    for n, size in enumerate(job.sizes):
+        if progress:
+            progress(done * len(job.sizes) + n, of * len(job.sizes), job.case.name or job.fabric.name)
+        schedule = job.schedule.resized(size)
+        result: Result = engine(job.fabric, router, schedule, job.placement, overhead=overhead)
+        bounds.append(limit.resized(size))
+        if result.time < bounds[-1].time * (1 - 1e-9):
+            raise NetsimError(
+                f"{job.fabric.name}: {size} B: time {result.time:g} s is below its bound {bounds[-1].time:g} s: a bug in netsim, "
+                "please report it with the scenario"
+            )
+        results.append(result)
+    return Run(job, tuple(results), tuple(bounds))
+
+
+def bound_of(job: Job) -> Bound:
+    """The least time that any schedule with any routes could take between these endpoints, for the job's first size."""
+    return lower_bound(job.fabric, job.schedule.collective, job.placement, overhead=job.case.overhead)

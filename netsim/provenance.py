@@ -1,0 +1,50 @@
+"""Where a result came from: version, seed, and an id of the resolved scenario. No clock, no host name: same scenario, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netsim.build import Job
+from netsim.scenario import Scenario
+from netsim.scenario.kinds import NamedFile
+
+
+@dataclass(frozen=True)
+class Provenance:
+    version: str
+    scenario_id: str  #: 12 hex digits of the SHA-256 of the resolved scenario and of the files it names
+    seeds: tuple[int, ...]  #: of the cases
+
+
+def provenance(scenario: Scenario, jobs: Sequence[Job]) -> Provenance:
+    """The provenance of a report over these jobs."""
+    cases = [{"name": job.case.name, **job.specs} for job in jobs]
+    text = json.dumps(_with_files(cases, scenario.source.folder), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    scenario_id = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Provenance(version(), scenario_id, tuple(job.case.seed for job in jobs))
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("netsim-codesign")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _with_files(value: Any, folder: Path) -> Any:
+    """The resolved cases with the digest of its content in place of every file name, so that the id changes when the file does."""
+    if isinstance(value, Mapping):
+        return {k: _with_files(v, folder) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_files(v, folder) for v in value]
+    if isinstance(value, NamedFile):
+        return hashlib.sha256(value.beside(folder).read_bytes()).hexdigest()
+    return value

@@ -1,0 +1,183 @@
+"""A report as text: the table of nccl-tests, `#` lines around it, with the bound beside every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from collectives.collective import Collective, Op
+from netsim.bounds import Bound
+from netsim.pipeline import Report, Run
+from netsim.result import Contention, HotLink, Result
+from netsim.units import format_rate, format_size, format_time
+
+_TITLES = """\
+#                                                              out-of-place
+#       size         count      type   redop    root     time   algbw   busbw  #wrong    bound  %bound
+#        (B)    (elements)                               (us)  (GB/s)  (GB/s)             (us)     (%)"""
+
+_REDUCES = (Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.REDUCE)
+_SHARED = (Op.ALL_GATHER, Op.REDUCE_SCATTER, Op.ALL_TO_ALL)  # nccl-tests counts the elements of one rank
+_ROOTED = (Op.BROADCAST, Op.REDUCE)
+
+
+def table(report: Report, *, verbose: bool = False) -> str:
+    """What `netsim run` prints: one block for each case, and the cases side by side where there are several."""
+    lines = [f"# netsim {report.provenance.version}   scenario {report.provenance.scenario_id}   {report.scenario.name}"]
+    for run in report.runs:
+        lines += ["#", *block(run, verbose)]
+    if len(report.runs) > 1:
+        lines += ["#", *side_by_side(report.runs)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def block(run: Run, verbose: bool = False) -> Iterator[str]:
+    """One case: what it is, its rows, what binds, who meets where."""
+    yield from header(run)
+    yield "#"
+    yield _TITLES
+    for result, bound in run.rows():
+        yield row(result, bound, run.verified)
+    if run.verified:
+        yield "# Out of bounds values : 0 OK"
+    yield f"# Avg bus bandwidth    : {np.mean([r.busbw for r in run.results]) / 1e9:g}"
+    yield from footer(run)
+    if verbose:
+        yield from rounds(run.results[-1])
+
+
+def header(run: Run) -> Iterator[str]:
+    job, specs = run.job, run.job.specs
+    fabric = job.fabric
+    if run.name:
+        yield f"# case: {run.name}"
+    yield f"# fabric: {fabric.name}: {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables"
+    yield f"# routing: {spec_text(specs['routing'])}   placement: {spec_text(specs['placement'])}   ranks: {job.placement.ranks}"
+    yield f"# collective: {specs['collective']['op']} by {spec_text(specs['algorithm'])}   engine: {job.case.engine}   seed: {job.case.seed}"
+    for note in fabric.notes:
+        yield f"# note: {note}"
+
+
+def spec_text(spec: dict[str, Any]) -> str:
+    """`ecmp(seed=0)`."""
+    given = ", ".join(f"{k}={_brief(v)}" for k, v in spec.items() if k != "kind")
+    return f"{spec['kind']}({given})" if given else str(spec["kind"])
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def row(result: Result, bound: Bound, verified: bool) -> str:
+    """One line of the table; `#wrong` is 0 where the checker proved the schedule, N/A where it was not asked."""
+    c = result.collective
+    wrong = "0" if verified else "N/A"
+    numbers = f"{time_text(result.time)}  {rate_text(result.algbw)}  {rate_text(result.busbw)}  {wrong:>6}"
+    score = f"{time_text(bound.time)}  {percent(result, bound):6.1f}"
+    return f"{int(c.bytes):12d}  {count(c):12d}  {'float':>8}  {redop(c):>6}  {root(c):>6}  {numbers}  {score}"
+
+
+def count(c: Collective) -> int:
+    """Elements of four bytes, as nccl-tests counts them: of one rank's part where ranks hold parts."""
+    return int(c.bytes) // 4 // (c.ranks if c.op in _SHARED else 1)
+
+
+def redop(c: Collective) -> str:
+    return "sum" if c.op in _REDUCES else "none"
+
+
+def root(c: Collective) -> int:
+    return c.root if c.op in _ROOTED else -1
+
+
+def percent(result: Result, bound: Bound) -> float:
+    """How much of what is possible was reached, in per cent."""
+    return 100 * bound.time / result.time if result.time > 0 else 100.0
+
+
+def time_text(seconds: float) -> str:
+    """Microseconds in seven columns, with as many decimals as fit (at most two)."""
+    us = seconds * 1e6
+    return next((text for d in (2, 1, 0) if len(text := f"{us:7.{d}f}") <= 7), f"{us:.0f}")
+
+
+def rate_text(rate: float) -> str:
+    """GB/s in six columns."""
+    return f"{rate / 1e9:6.2f}"
+
+
+def footer(run: Run) -> Iterator[str]:
+    """What binds, and who meets where, for the largest size."""
+    result, bound = max(run.rows(), key=lambda pair: pair[0].collective.bytes)
+    size = format_size(result.collective.bytes)
+    yield f"# bound: {bound.label}"
+    contention = result.contention
+    if contention.congestion_free:
+        yield "# congestion-free: no message is slowed by another in any round"
+        return
+    worst = int(np.argmax(contention.slowdown))
+    total = int(contention.repeat.sum())
+    slowed = int(contention.repeat[contention.slowdown > 1 + 1e-9].sum())
+    yield (
+        f"# contention: {slowed} of {total} rounds; worst in round {_round(contention, worst)}: slowed {contention.slowdown[worst]:.3g}x, "
+        f"{contention.max_load[worst]:.4g} flows on one link"
+    )
+    yield f"# hottest links at {size}:"
+    width = max((len(hot.label) for hot in contention.hottest), default=0)
+    for hot in contention.hottest:
+        yield f"#   {hot.label:<{width}}  {hot_text(contention, hot)}"
+
+
+def hot_text(contention: Contention, hot: HotLink) -> str:
+    """`4 flows in round 2, 12.5 us: ranks 0→32, 1→33 …`."""
+    met = ", ".join(f"{a}→{b}" for a, b in hot.pairs[:4])
+    more = f" and {hot.n_pairs - min(4, len(hot.pairs))} more" if hot.n_pairs > 4 else ""
+    flows = f"{hot.load:.4g} flow{'s' * (hot.load != 1)}"
+    return f"{flows} in round {_round(contention, hot.block)}, {format_time(float(f'{hot.seconds:.4g}'))}: ranks {met}{more}"
+
+
+def _round(contention: Contention, index: int) -> str:
+    first, repeat = int(contention.first_step[index]) + 1, int(contention.repeat[index])
+    return f"{first}" if repeat == 1 else f"{first}-{first + repeat - 1}"
+
+
+def rounds(result: Result) -> Iterator[str]:
+    """One line for each set of like rounds (`-v`)."""
+    c = result.contention
+    yield f"# rounds at {format_size(result.collective.bytes)}:"
+    yield "#       round  messages     largest    max load  slowdown    end (us)  fullest link class"
+    for i in range(len(c.repeat)):
+        end = f"{result.block_end[i] * 1e6:10.2f}" if np.isfinite(result.block_end[i]) else f"{'?':>10}"
+        fullest = c.class_names[int(np.argmax(c.class_load[i]))] if len(c.class_names) else ""
+        largest = format_size(c.largest[i]) if float(c.largest[i]).is_integer() else f"{c.largest[i]:.6g}B"
+        yield f"# {_round(c, i):>11}  {c.messages[i]:8d}  {largest:>10}  {c.max_load[i]:10.4g}  {c.slowdown[i]:8.3g}  {end}  {fullest}"
+    yield "# work: " + ", ".join(f"{name} {n}" for name, n in result.counters.items())
+
+
+def side_by_side(runs: tuple[Run, ...]) -> Iterator[str]:
+    """The cases compared at each size that all of them have: time, and how much slower than the best."""
+    common = set.intersection(*({int(r.collective.bytes) for r in run.results} for run in runs))
+    width = max(len(run.name) for run in runs)
+    for size in sorted(common):
+        rows = [(run, result, bound) for run in runs for result, bound in run.rows() if int(result.collective.bytes) == size]
+        best = min(result.time for _, result, _ in rows)
+        yield f"# side by side at {format_size(size)}:"
+        yield f"#   {'case':<{width}}   time(us)  busbw(GB/s)  %bound  vs best  contention"
+        for run, result, bound in rows:
+            worst = result.contention.slowdown.max(initial=1.0)
+            note = "congestion-free" if result.contention.congestion_free else f"slowed up to {worst:.3g}x"
+            ratio = f"{result.time / best:.2f}x" if best > 0 else "1.00x"
+            yield (
+                f"#   {run.name:<{width}}  {time_text(result.time):>9}  {result.busbw / 1e9:11.2f}  {percent(result, bound):6.1f}"
+                f"  {ratio:>7}  {note}"
+            )
+
+
+def rates_text(fabric: Any) -> str:
+    """The link speeds of a fabric, fastest first."""
+    return ", ".join(format_rate(rate) for rate in sorted(set(fabric.capacity.tolist()), reverse=True))
+
+
