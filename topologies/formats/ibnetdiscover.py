@@ -115,7 +115,7 @@ def _tiers(nodes: dict[str, Node], leaves: set[str]) -> tuple[list[Node], NDArra
         beyond = {port.peer for s in front for port in nodes[s].ports.values() if port.peer[0] == "S"}
         front, level = sorted(beyond - tier.keys()), level + 1
     switches = [node for node in nodes.values() if node.id in tier]  # the others cannot be reached from any host
-    switches.sort(key=lambda s: (tier[s.id], natural(_short_name(s)), s.guid))
+    switches.sort(key=lambda s: (tier[s.id], natural(_short_name(s)), natural(s.name), s.guid))
     return switches, np.array([tier[s.id] for s in switches])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from topologies.errors import InputError
-from topologies.fabric import Fabric
+from topologies.fabric import Fabric, frozen
 from topologies.formats.ibtext import read_lines
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _HEAD = re.compile(r"Unicast lids \[0x[0-9a-f]+-0x[0-9a-f]+\] of switch .*guid 0x([0-9a-f]{1,16}) \((.*)\):")
 _PORT_GUID = re.compile(r": \((?:Channel Adapter|Switch|Router) portguid 0x([0-9a-f]{1,16}): ")
-_FOOT = re.compile(r"(\d+) (?:valid )?lids dumped")
+_FOOT = re.compile(r"(\d{1,9}) (?:valid )?lids dumped")
 _AGAIN = "give the whole output of dump_fts"
 _TOGETHER = "take ibnetdiscover and dump_fts together"
 _TITLES = ("Lid  Out   Destination", "Port     Info")
@@ -34,34 +35,33 @@ class SwitchTable:
     rows: dict[int, tuple[int, int | None, int]] = field(default_factory=dict)
 
 
-def read_tables(file: str | Path) -> list[SwitchTable]:
+def read_tables(file: str | Path) -> Iterator[SwitchTable]:
     """The tables in the output of `dump_fts` (`-a` and `-n` too), each with as many rows as its last line says.
 
     Raises InputError `file:line: what, what to do`.
     """
-    tables: list[SwitchTable] = []
-    open_table: SwitchTable | None = None
+    table: SwitchTable | None = None
+    n_tables = 0
     for number, line in enumerate(read_lines(file), start=1):
         where = f"{file}:{number}"
         if found := _HEAD.fullmatch(line):
-            if open_table:
-                raise InputError(f"{where}: the table before, of line {open_table.line}, has no end; {_AGAIN}")
-            open_table = SwitchTable(int(found[1], 16), number)
-            tables.append(open_table)
+            if table:
+                raise InputError(f"{where}: the table before, of line {table.line}, has no end; {_AGAIN}")
+            table = SwitchTable(int(found[1], 16), number)
         elif line.startswith("Multicast"):
             raise InputError(f"{where}: multicast tables; give the output of dump_fts without -M")
         elif found := _FOOT.fullmatch(line):
-            if open_table is None or len(open_table.rows) != int(found[1]):
-                rows = len(open_table.rows) if open_table else 0
+            if table is None or len(table.rows) != int(found[1]):
+                rows = len(table.rows) if table else 0
                 raise InputError(f"{where}: {found[1]} lids dumped, but {rows} rows stand above it; {_AGAIN}")
-            open_table = None
-        elif line.startswith("0x") and open_table:
-            _add_row(open_table, line, number, where)
+            yield table
+            table, n_tables = None, n_tables + 1
+        elif line.startswith("0x") and table:
+            _add_row(table, line, number, where)
         elif line and line.strip() not in _TITLES:
             raise InputError(f"{where}: {line[:60]!r} is no line of dump_fts; {_AGAIN}")
-    if open_table or not tables:
-        raise InputError(f"{file}: {'ends inside a table' if tables else 'no table in it'}; {_AGAIN}")
-    return tables
+    if table or not n_tables:
+        raise InputError(f"{file}: {'ends inside a table' if table else 'no table in it'}; {_AGAIN}")
 
 
 def _add_row(table: SwitchTable, line: str, number: int, where: str) -> None:
@@ -89,10 +89,7 @@ def attach(fabric: Fabric, file: str | Path) -> Fabric:
     behind: list[dict[int, int]] = [{} for _ in range(fabric.n_nodes)]
     for link, (node, port) in enumerate(zip(fabric.src.tolist(), shape.port.tolist(), strict=True)):
         behind[node][port] = link
-    next_link = np.full((fabric.n_nodes, n), -1, dtype=np.int32)
-    for d in range(n):
-        next_link[d] = next(iter(behind[d].values()))  # an endpoint is a port: it has one cable
-    np.fill_diagonal(next_link, -1)
+    next_link = np.full((fabric.n_nodes, n), -1, dtype=np.int32)  # an endpoint has one cable: no entry needed
     switch = {int(guid): n + i for i, guid in enumerate(shape.guid[n:])}
     missing = dict(switch)
     for table in read_tables(file):
@@ -104,7 +101,9 @@ def attach(fabric: Fabric, file: str | Path) -> Fabric:
     if missing:
         node = next(iter(missing.values()))
         raise InputError(f"{file}: no table of switch {fabric.label_of(node)} ({len(missing)} missing); {_AGAIN}")
-    return replace(fabric, shape=replace(shape, tables=ForwardingTables(next_link)), default_router="forwarding-tables")
+    return replace(
+        fabric, shape=replace(shape, tables=ForwardingTables(frozen(next_link, np.int32))), default_router="forwarding-tables"
+    )
 
 
 def _row(fabric: Fabric, table: SwitchTable, node: int, behind: dict[int, int], file: str | Path) -> list[int]:
@@ -114,15 +113,18 @@ def _row(fabric: Fabric, table: SwitchTable, node: int, behind: dict[int, int], 
         port, guid, line = table.rows.get(lid, (_NO_PORT, None, 0))
         if port == _NO_PORT:
             continue
-        says = f"{file}:{line}: {fabric.label_of(node)} sends to {fabric.label_of(d)} by port {port}"
+        end = int(fabric.dst[behind[port]]) if port in behind else -1
         if guid is not None and guid != int(fabric.shape.guid[d]):
-            raise InputError(f"{says}, but lid {lid} is port 0x{guid:016x} here; {_TOGETHER}")
-        if port not in behind:
-            raise InputError(f"{says}, where no host or switch is cabled; {_TOGETHER}")
-        end = int(fabric.dst[behind[port]])
-        if end < fabric.n_endpoints and end != d:
-            raise InputError(f"{says}, where {fabric.label_of(end)} is; {_TOGETHER}")
-        links[d] = behind[port]
+            fault = f"but lid {lid} is port 0x{guid:016x} here"
+        elif end < 0:
+            fault = "where no host or switch is cabled"
+        elif end < fabric.n_endpoints and end != d:
+            fault = f"where {fabric.label_of(end)} is"
+        else:
+            links[d] = behind[port]
+            continue
+        says = f"{fabric.label_of(node)} sends to {fabric.label_of(d)} by port {port}"
+        raise InputError(f"{file}:{line}: {says}, {fault}; {_TOGETHER}")
     return links
 
 
