@@ -89,7 +89,7 @@ def dragonfly(
     """Canonical dragonfly: g groups of a routers, all meshed; p hosts and h global ports per router.
 
     hosts g·a·p · switches g·a · cables g·a·p + g·a(a-1)/2 + T·g(g-1)/2 with T = ⌊a·h/(g-1)⌋ · ports at most p + a-1 + h ·
-    diameter 5
+    diameter at most 5
 
     `groups` may be 1 to a·h + 1, and is a·h + 1 if left out: one global cable between every two groups. With fewer groups
     there are T cables between every two, and the a·h mod (g-1) ports of a group that are left over stay empty.
