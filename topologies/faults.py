@@ -60,7 +60,7 @@ def check_connected(fabric: Fabric) -> None:
         main = np.bincount(piece[members]).argmax()
         cut = members[piece[members] != main]
         if len(cut):
-            raise InputError(_cut_off(network, cut, piece != main))
+            raise InputError(_cut_off(network, cut, np.isin(piece, piece[cut])))
 
 
 def _network(fabric: Fabric) -> Fabric:
