@@ -164,11 +164,17 @@ def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric
 def _filled(table: Table, spec: Spec, seed: int, fabric: Fabric) -> dict[str, Any]:
     kind = kind_of(table, spec.kind)
     defaults = kind.defaults | {k: v for k, v in (("seed", seed), ("server_size", fabric.server_size)) if k in kind.defaults}
-    return {"kind": spec.kind} | {k: v for k, v in kind.write(defaults | dict(spec.parameters)).items() if v is not None}
+    return {"kind": spec.kind} | _written(kind, defaults | dict(spec.parameters))
 
 
 def _filled_function(function: Any, spec: Spec) -> dict[str, Any]:
     from netsim.scenario.kinds import kind_of_function
 
     kind = kind_of_function(function)
-    return {k: v for k, v in kind.write(kind.defaults | dict(spec.parameters)).items() if v is not None}
+    return _written(kind, kind.defaults | dict(spec.parameters))
+
+
+def _written(kind: Kind, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a scenario would say them, in the order of the signature; what is null stays unsaid."""
+    written = kind.write(parameters)
+    return {name: written[name] for name in kind.model.model_fields if written.get(name) is not None}

@@ -97,7 +97,7 @@ def _told(message: str, code: int) -> int:
     try:
         print(message, file=sys.stderr)
     except BrokenPipeError:
-        sys.stderr = None  # type: ignore[assignment]  # nothing more to flush at exit
+        sys.stderr = None  # nothing more to flush at exit
     return code
 
 

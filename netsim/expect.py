@@ -82,5 +82,3 @@ def expectation(text: str) -> Expectation:
         return Expectation(text, metric, comparison, _METRICS[metric][1](limit))
     except InputError as error:
         raise InputError(f"--expect {text}: {error}") from None
-
-

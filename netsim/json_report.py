@@ -75,7 +75,13 @@ def _contention(c: Contention) -> dict[str, Any]:
         for i in range(len(c.repeat))
     ]
     hottest = [
-        {"link": h.label, "round": int(c.first_step[h.block]) + 1, "load": h.load, "seconds": h.seconds, "ranks": [list(p) for p in h.pairs]}
+        {
+            "link": h.label,
+            "round": int(c.first_step[h.block]) + 1,
+            "load": h.load,
+            "seconds": h.seconds,
+            "ranks": [list(p) for p in h.pairs],
+        }
         for h in c.hottest
     ]
     return {"congestion_free": c.congestion_free, "rounds": rounds, "hottest": hottest}

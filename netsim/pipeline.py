@@ -49,7 +49,8 @@ class Run:
 
     def __repr__(self) -> str:
         last, bound = self.results[-1], self.bounds[-1]
-        return f"<Run {self.name or self.job.fabric.name}: {last!r}, {100 * bound.time / last.time if last.time else 100:.1f} % of bound>"
+        reached = 100 * bound.time / last.time if last.time else 100.0
+        return f"<Run {self.name or self.job.fabric.name}: {last!r}, {reached:.1f} % of bound>"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Where a result came from: version, seed, and an id of the resolved scenario. No clock, no host name: same scenario, same bytes."""
+"""Where a result came from: version, seed, an id of the resolved scenario. No clock, no host: same scenario, same bytes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def version() -> str:
 
 
 def _with_files(value: Any, folder: Path) -> Any:
-    """The resolved cases with the digest of its content in place of every file name, so that the id changes when the file does."""
+    """The resolved cases with every file's digest in place of its name, so that the id changes when the file does."""
     if isinstance(value, Mapping):
         return {k: _with_files(v, folder) for k, v in value.items()}
     if isinstance(value, list):

@@ -55,7 +55,8 @@ def header(run: Run) -> Iterator[str]:
         yield f"# case: {run.name}"
     yield f"# fabric: {fabric.name}: {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables"
     yield f"# routing: {spec_text(specs['routing'])}   placement: {spec_text(specs['placement'])}   ranks: {job.placement.ranks}"
-    yield f"# collective: {specs['collective']['op']} by {spec_text(specs['algorithm'])}   engine: {job.case.engine}   seed: {job.case.seed}"
+    algorithm = spec_text(specs["algorithm"])
+    yield f"# collective: {specs['collective']['op']} by {algorithm}   engine: {job.case.engine}   seed: {job.case.seed}"
     for note in fabric.notes:
         yield f"# note: {note}"
 
@@ -121,10 +122,8 @@ def footer(run: Run) -> Iterator[str]:
     worst = int(np.argmax(contention.slowdown))
     total = int(contention.repeat.sum())
     slowed = int(contention.repeat[contention.slowdown > 1 + 1e-9].sum())
-    yield (
-        f"# contention: {slowed} of {total} rounds; worst in round {_round(contention, worst)}: slowed {contention.slowdown[worst]:.3g}x, "
-        f"{contention.max_load[worst]:.4g} flows on one link"
-    )
+    where, slowed_by, flows = _round(contention, worst), contention.slowdown[worst], contention.max_load[worst]
+    yield f"# contention: in {slowed} of {total} rounds; worst in round {where}: slowed {slowed_by:.3g}x, {flows:.4g} flows on one link"
     yield f"# hottest links at {size}:"
     width = max((len(hot.label) for hot in contention.hottest), default=0)
     for hot in contention.hottest:
@@ -153,7 +152,8 @@ def rounds(result: Result) -> Iterator[str]:
         end = f"{result.block_end[i] * 1e6:10.2f}" if np.isfinite(result.block_end[i]) else f"{'?':>10}"
         fullest = c.class_names[int(np.argmax(c.class_load[i]))] if len(c.class_names) else ""
         largest = format_size(c.largest[i]) if float(c.largest[i]).is_integer() else f"{c.largest[i]:.6g}B"
-        yield f"# {_round(c, i):>11}  {c.messages[i]:8d}  {largest:>10}  {c.max_load[i]:10.4g}  {c.slowdown[i]:8.3g}  {end}  {fullest}"
+        load = f"{c.max_load[i]:10.4g}  {c.slowdown[i]:8.3g}"
+        yield f"# {_round(c, i):>11}  {c.messages[i]:8d}  {largest:>10}  {load}  {end}  {fullest}"
     yield "# work: " + ", ".join(f"{name} {n}" for name, n in result.counters.items())
 
 
@@ -179,5 +179,3 @@ def side_by_side(runs: tuple[Run, ...]) -> Iterator[str]:
 def rates_text(fabric: Any) -> str:
     """The link speeds of a fabric, fastest first."""
     return ", ".join(format_rate(rate) for rate in sorted(set(fabric.capacity.tolist()), reverse=True))
-
-

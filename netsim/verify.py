@@ -5,7 +5,7 @@ from __future__ import annotations
 from collectives.checks import check
 from collectives.schedule import Schedule
 
-MAX_RANKS = 64  #: beyond, the proof would take longer than the simulation
+MAX_RANKS, MAX_WORK = 256, 1 << 20  #: ranks, and ranks x chunks: beyond, the proof may take longer than the simulation
 
 
 def verified(schedule: Schedule) -> bool:
@@ -13,7 +13,8 @@ def verified(schedule: Schedule) -> bool:
 
     Raises ScheduleError where the schedule is wrong.
     """
-    if schedule.collective.ranks > MAX_RANKS:
+    ranks = schedule.collective.ranks
+    if ranks > MAX_RANKS or ranks * schedule.n_chunks > MAX_WORK:
         return False
     check(schedule)
     return True

@@ -77,7 +77,7 @@ def _deliver(text: str, output: Path | None, suffix: str, scenario: str) -> None
         say(text)
         return
     target = output / f"{Path(scenario).stem}.{suffix}" if output.is_dir() else output
-    write_whole(target, lambda path: path.write_text(text, encoding="utf-8") and None)
+    write_whole(target, lambda path: path.write_bytes(text.encode()))
     tell(f"wrote {target}")
 
 

@@ -19,11 +19,13 @@ def announcing_compilation() -> Iterator[None]:
     """Say so once when numba compiles a kernel that its cache does not hold."""
     from numba.core import event
 
-    with event.install_listener("numba:compile", _Announce(event.Listener)):
+    with event.install_listener("numba:compile", _announcer(event.Listener)):
         yield
 
 
-def _Announce(listener: type) -> Any:  # noqa: N802  (makes an instance of a class that needs numba to exist)
+def _announcer(listener: type) -> Any:
+    """A listener; made here because its class cannot exist before numba is imported."""
+
     class Announce(listener):  # type: ignore[misc]
         told = False
 

@@ -11,12 +11,12 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union
 
 from annotated_types import Unit
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema, create_model
 
 from netsim import units
 from netsim.scenario.wording import Written, fault, fault_at, shown, worded
@@ -62,6 +62,7 @@ class Kind:
     model: type[Written]
     written: Mapping[str, Callable[[Any], Any]]  #: for each parameter, how its value is written with units
     files: frozenset[str]  #: parameters that name files
+    units: Mapping[str, str | None]  #: the SI unit of each parameter that is a quantity
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -80,25 +81,38 @@ def kind_of(table: Table, kind: str) -> Kind:
         raise InputError(f"{table.noun} {kind!r} cannot be loaded: {error}") from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def kind_of_function(function: Callable[..., Any]) -> Kind:
     hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     written: dict[str, Callable[[Any], Any]] = {}
     files = set()
+    unit_of: dict[str, str | None] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
-        hint = hints.get(name, Any)
+        hint = _writable(hints.get(name, Any))
+        if hint is None:
+            continue
         required = parameter.default is parameter.empty
         if _names_file(name, hint):
             files.add(name)
+        unit_of[name] = _unit_in(hint)
         written[name] = _write_file if name in files else _writer(hint)
         default = ... if required else parameter.default
         extra = None if required or default is None else {"default": written[name](default)}
         fields[name] = (_readable(hint), Field(default, json_schema_extra=extra))
     model = create_model(function.__name__, __base__=Written, **fields)
-    return Kind(function, model, written, frozenset(files))
+    return Kind(function, model, written, frozenset(files), unit_of)
+
+
+def _writable(hint: Any) -> Any:
+    """The hint without what no file can hold, such as tables already read; None where nothing is left."""
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        kept = [a for a in typing.get_args(hint) if _writable(a) is not None]
+        return Union[tuple(kept)] if any(a is not type(None) for a in kept) else None  # noqa: UP007
+    plain = not isinstance(hint, type) or issubclass(hint, (int, float, str, Path, Mapping, list, tuple, types.NoneType))
+    return hint if plain else None
 
 
 def _readable(hint: Any) -> Any:
@@ -116,8 +130,8 @@ def _readable(hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[tuple(_readable(a) for a in arguments)]  # noqa: UP007  (made from a tuple)
     if origin in (tuple, list):
-        inner = tuple(a if a is Ellipsis else _readable(a) for a in arguments)
-        return Annotated[origin[inner], Field(strict=False)]  # a list in YAML is a tuple here
+        items: Any = tuple(a if a is Ellipsis else _readable(a) for a in arguments)
+        return Annotated[origin[items], Field(strict=False)]  # a list in YAML is a tuple here
     if isinstance(origin, type) and not issubclass(origin, Mapping) and arguments:  # Sequence[...], Collection[...]
         return Annotated[tuple[_readable(arguments[0]), ...], Field(strict=False)]
     if hint is Path or (isinstance(hint, type) and issubclass(hint, Path)):
@@ -207,9 +221,8 @@ def specs_of(table: Table) -> Any:
             return (read_spec(table, value),)
         if not value:
             raise fault("an empty list: name at least one")
-        from pydantic import TypeAdapter
-
-        return tuple(TypeAdapter(list[spec_of(table)]).validate_python(value))  # type: ignore[misc]
+        several: TypeAdapter[list[Spec]] = TypeAdapter(types.GenericAlias(list, (spec_of(table),)))
+        return tuple(several.validate_python(value))
 
     schema = WithJsonSchema({"anyOf": [{"x-table": table.noun}, {"type": "array", "items": {"x-table": table.noun}}]})
     return Annotated[tuple[Spec, ...], PlainValidator(read), schema]

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Val
 from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Op, op_named
 from netsim.engine import ENGINES
-from netsim.scenario.kinds import Spec, read_parameters, spec_of, specs_of
+from netsim.scenario.kinds import Spec, read_parameters, specs_of
 from netsim.scenario.sizes import read_sizes
 from netsim.scenario.source import Source, Where
 from netsim.scenario.wording import Written, fault, lines, worded
@@ -47,9 +47,7 @@ _SIZE_RANGE = {
 }
 _SIZES_SCHEMA = {"anyOf": [_SIZE_TEXT, {"type": "array", "items": {"anyOf": [_SIZE_TEXT, _SIZE_RANGE]}}, _SIZE_RANGE]}
 Sizes = Annotated[tuple[int, ...], PlainValidator(worded(read_sizes)), WithJsonSchema(_SIZES_SCHEMA)]
-Time = Annotated[
-    float, BeforeValidator(worded(parse_time)), Ge(0), WithJsonSchema({"type": "string", "examples": ["500ns"]})
-]
+Time = Annotated[float, BeforeValidator(worded(parse_time)), Ge(0), WithJsonSchema({"type": "string", "examples": ["500ns"]})]
 OpName = Annotated[Op, PlainValidator(worded(lambda v: op_named(str(v)))), WithJsonSchema({"enum": [op.value for op in Op]})]
 
 
@@ -180,9 +178,10 @@ def read_scenario(source: Source) -> Scenario:
     if missing:
         raise InputError("\n".join(missing))
     scenario = Scenario(source, text)
-    product_of_lists = sum(_count(c, text) for c in text.compare or [text])
-    if product_of_lists > MAX_CASES:
-        raise InputError(f"{source.place(())}: {product_of_lists} cases side by side; at most {MAX_CASES}")
+    several: list[Keys] = [*(text.compare or [text])]
+    cases = sum(_count(keys, text) for keys in several)
+    if cases > MAX_CASES:
+        raise InputError(f"{source.place(())}: {cases} cases side by side; at most {MAX_CASES}")
     return scenario
 
 

@@ -37,7 +37,9 @@ def read_sizes(value: Any) -> tuple[int, ...]:
 
 def _from_mapping(value: dict[str, Any]) -> tuple[int, ...]:
     if not {"from", "to"} <= set(value) <= {"from", "to", "factor"}:
-        raise InputError(f"{', '.join(map(str, value)) or 'no keys'}: a range of sizes has keys from, to and (2 if not given) factor")
+        raise InputError(
+            f"{', '.join(map(str, value)) or 'no keys'}: a range of sizes has keys from, to and (2 if not given) factor"
+        )
     start, end = parse_size(value["from"]), parse_size(value["to"])
     return _range(start, end, _factor(value.get("factor", 2)), f"{value['from']}..{value['to']}")
 

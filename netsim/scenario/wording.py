@@ -16,6 +16,29 @@ from topologies.registry import did_you_mean
 _WORDED = "netsim"  # the type of an error whose message is final
 
 
+_MAPPING, _LIST, _WHOLE = ("{value}: must be a " + noun for noun in ("mapping of keys", "list", "whole number"))
+_WORDS = {
+    "missing": "missing",
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": "{value}: must be a number",
+    "finite_number": "{value}: must be a finite number",
+    "bool_type": "{value}: must be true or false",
+    "string_type": "{value}: must be a word or text",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "greater_than": "{value}: must be more than {gt:g}",
+    "greater_than_equal": "{value}: must be at least {ge:g}",
+    "less_than": "{value}: must be less than {lt:g}",
+    "less_than_equal": "{value}: must be at most {le:g}",
+    "multiple_of": "{value}: must be a multiple of {multiple_of:g}",
+    "literal_error": "{value}: must be {expected}",
+    "enum": "{value}: must be {expected}",
+}
+
+
 class Written(BaseModel):
     """A mapping that a person writes: no unknown keys, nothing coerced, and every error in our words."""
 
@@ -97,29 +120,11 @@ def _details(error: Any, known: list[str]) -> InitErrorDetails:
 
 
 def _say(kind: str, error: Any, known: list[str]) -> str:
-    value, context = shown(error["input"]), error.get("ctx", {})
-    words = {
-        "extra_forbidden": lambda: f"unknown key{_nearest(error['loc'], known)}",
-        "missing": lambda: "missing",
-        "int_type": lambda: f"{value}: must be a whole number",
-        "int_from_float": lambda: f"{value}: must be a whole number",
-        "float_type": lambda: f"{value}: must be a number",
-        "finite_number": lambda: f"{value}: must be a finite number",
-        "bool_type": lambda: f"{value}: must be true or false",
-        "string_type": lambda: f"{value}: must be a word or text",
-        "list_type": lambda: f"{value}: must be a list",
-        "tuple_type": lambda: f"{value}: must be a list",
-        "dict_type": lambda: f"{value}: must be a mapping of keys",
-        "model_type": lambda: f"{value}: must be a mapping of keys",
-        "greater_than": lambda: f"{value}: must be more than {context['gt']:g}",
-        "greater_than_equal": lambda: f"{value}: must be at least {context['ge']:g}",
-        "less_than": lambda: f"{value}: must be less than {context['lt']:g}",
-        "less_than_equal": lambda: f"{value}: must be at most {context['le']:g}",
-        "multiple_of": lambda: f"{value}: must be a multiple of {context['multiple_of']:g}",
-        "literal_error": lambda: f"{value}: must be {context['expected']}",
-        "enum": lambda: f"{value}: must be {context['expected']}",
-    }
-    return words.get(kind, lambda: f"{value}: {error['msg'][:1].lower()}{error['msg'][1:]}")()
+    if kind == "extra_forbidden":
+        return f"unknown key{_nearest(error['loc'], known)}"
+    if kind not in _WORDS:
+        return f"{shown(error['input'])}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+    return _WORDS[kind].format(value=shown(error["input"]), **error.get("ctx", {}))
 
 
 def _nearest(where: tuple[str | int, ...], known: list[str]) -> str:
@@ -130,6 +135,7 @@ def shown(value: Any) -> str:
     """A value as a message quotes it: short, on one line."""
     if isinstance(value, (dict, list, tuple)):
         return f"{'a mapping' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    text = {None: "nothing", True: "true", False: "false"}.get(value) if value is None or isinstance(value, bool) else repr(value)
-    text = str(text)
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value).lower()
+    text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
