@@ -8,13 +8,12 @@ Synchronization and Linearity, 3.7).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
+from netsim.engine.jit import allocating_kernel
 from topologies.fabric import Floats
 
 
@@ -55,8 +54,20 @@ def advance(block: Block, ready: Floats, wires: Wires, overhead: float) -> tuple
     return (after, int(reps)) if clear else None
 
 
-@numba.njit(cache=True, nogil=True)
-def _advance(offsets, links, use, flow, row_bytes, wait, src, dst, repeat, ready, wires):  # type: ignore[no-untyped-def]
+@allocating_kernel
+def _advance(
+    offsets: Any,
+    links: Any,
+    use: Any,
+    flow: Any,
+    row_bytes: Any,
+    wait: Any,
+    src: Any,
+    dst: Any,
+    repeat: Any,
+    ready: Any,
+    wires: Any,
+) -> Any:
     rate = _claim(offsets, links, use, wires)
     clear = _fits(offsets, links, wires) and _no_overlap(offsets, links, flow, wait, src, dst, ready, wires)
     before, after, reps = ready, ready, 0
@@ -72,8 +83,8 @@ def _advance(offsets, links, use, flow, row_bytes, wait, src, dst, repeat, ready
     return after, reps, clear
 
 
-@numba.njit(cache=True, nogil=True)
-def _claim(offsets, links, use, wires):  # type: ignore[no-untyped-def]
+@allocating_kernel
+def _claim(offsets: Any, links: Any, use: Any, wires: Any) -> Any:
     """The rate of each row alone, summed up per link in `demand`."""
     rate = np.empty(len(offsets) - 1)
     for row in range(len(rate)):
@@ -86,30 +97,30 @@ def _claim(offsets, links, use, wires):  # type: ignore[no-untyped-def]
     return rate
 
 
-@numba.njit(cache=True, nogil=True)
-def _fits(offsets, links, wires):  # type: ignore[no-untyped-def]
+@allocating_kernel
+def _fits(offsets: Any, links: Any, wires: Any) -> Any:
     for e in range(len(links)):
         if wires.demand[links[e]] > wires.capacity[links[e]] * (1 + 1e-12):
             return False
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def _no_overlap(offsets, links, flow, wait, src, dst, ready, wires):  # type: ignore[no-untyped-def]
+@allocating_kernel
+def _no_overlap(offsets: Any, links: Any, flow: Any, wait: Any, src: Any, dst: Any, ready: Any, wires: Any) -> Any:
     """Whether every row comes on after earlier blocks have left its links, or finds room beside all that they may still send."""
     for row in range(len(offsets) - 1):
         m = flow[row] if len(flow) else row
         start = max(ready[src[m]], ready[dst[m]]) + wait[row]
         for e in range(offsets[row], offsets[row + 1]):
             link = links[e]
-            if start < wires.busy_until[link] * (1 - 1e-12):
-                if wires.claimed[link] + wires.demand[link] > wires.capacity[link] * (1 + 1e-12):
-                    return False
+            overlaps = start < wires.busy_until[link] * (1 - 1e-12)
+            if overlaps and wires.claimed[link] + wires.demand[link] > wires.capacity[link] * (1 + 1e-12):
+                return False
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def _recur(src, dst, alone, repeat, ready):  # type: ignore[no-untyped-def]
+@allocating_kernel
+def _recur(src: Any, dst: Any, alone: Any, repeat: Any, ready: Any) -> Any:
     """Walk the repetitions until all times advance alike, then jump. Returns (times before the last, times after it, walked)."""
     taking_part = np.zeros(len(ready), np.bool_)
     for m in range(len(src)):
@@ -140,8 +151,20 @@ def _recur(src, dst, alone, repeat, ready):  # type: ignore[no-untyped-def]
     return before, after, repeat
 
 
-@numba.njit(cache=True, nogil=True)
-def _occupy(offsets, links, flow, wait, row_bytes, rate, src, dst, before, ready, wires):  # type: ignore[no-untyped-def]
+@allocating_kernel
+def _occupy(
+    offsets: Any,
+    links: Any,
+    flow: Any,
+    wait: Any,
+    row_bytes: Any,
+    rate: Any,
+    src: Any,
+    dst: Any,
+    before: Any,
+    ready: Any,
+    wires: Any,
+) -> Any:
     """Enter the block in the books: when its last repetition leaves each link, and what it may send at once until then."""
     for row in range(len(offsets) - 1):
         m = flow[row] if len(flow) else row

@@ -7,39 +7,60 @@ of every link until its bytes are through. Everything that happens at one time i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
-from netsim.engine.fairness import Net, join, leave, make_net, no_rates, rebalance
-from netsim.engine.heap import empty_heap, pop, put
+from netsim.engine.fairness import Net, join, leave, make_net, rebalance
+from netsim.engine.heap import Heap, empty_heap, pop, put
+from netsim.engine.jit import allocating_kernel, kernel
 from topologies.fabric import Floats
 
 SAME_TIME = 1e-12  # relative difference below which two times are one event
 
+MESSAGE = np.dtype(
+    [
+        ("src", "i4"),  # walkers
+        ("dst", "i4"),
+        ("first_row", "i8"),  # its rows in the net: first_row .. last_row - 1
+        ("last_row", "i8"),
+        ("present", "i4"),  # ends that have reached its block
+        ("rows_left", "i4"),  # rows not yet through
+    ],
+    align=True,
+)
+WALKER = np.dtype(
+    [
+        ("done", "f8"),  # when it was through with its last repetition; at first, when it may begin
+        ("stop", "i8"),  # where it is
+        ("last_stop", "i8"),  # one behind its last
+        ("reps_left", "i8"),
+        ("waiting_for", "i8"),  # messages of this repetition not yet done
+    ],
+    align=True,
+)
+STOP = np.dtype([("block", "i8"), ("first_meet", "i8"), ("last_meet", "i8"), ("repeat", "i8")], align=True)
 
-class Messages(NamedTuple):
-    """All messages of some blocks, and the stops at which each walker meets them.
 
-    Walker w visits stops `stops[w] .. stops[w+1]-1`; stop s is block `block[s]`, done `repeat[block[s]]` times, with messages
-    `at_stop[meets[s] : meets[s+1]]`. Message m joins walkers `src[m]`, `dst[m]` and is rows `rows[m] .. rows[m+1]-1`, row r
-    waiting `wait[r]` seconds before its `bytes[r]`.
-    """
+class Plan(NamedTuple):
+    """Who meets whom when: walkers go from stop to stop; a stop is a block, done `repeat` times, with the messages of `meets`."""
 
-    src: NDArray[np.int32]
-    dst: NDArray[np.int32]
-    rows: NDArray[np.int64]
-    message: NDArray[np.int32]
-    wait: NDArray[np.float64]
-    bytes: NDArray[np.float64]
-    repeat: NDArray[np.int64]
-    stops: NDArray[np.int64]
-    block: NDArray[np.int32]
-    meets: NDArray[np.int64]
-    at_stop: NDArray[np.int32]
+    messages: NDArray[np.void]
+    walkers: NDArray[np.void]
+    stops: NDArray[np.void]
+    meets: NDArray[np.int32]
+    block_end: Floats  #: when the last walker left each block
+
+
+class Scratch(NamedTuple):
+    """Lists of one event: rows that joined, links that rows have left, when each link was last listed."""
+
+    fresh: NDArray[np.int32]
+    freed: NDArray[np.int32]
+    freed_at: NDArray[np.int64]
+    arrivals: NDArray[np.int32]
 
 
 class Outcome(NamedTuple):
@@ -49,7 +70,7 @@ class Outcome(NamedTuple):
     block_end: Floats
     clash: bool
     events: int
-    work: NDArray[np.int64]  #: entries looked at, rows re-solved, growth rounds
+    work: NDArray[np.int64]  #: members looked at, rows solved, passes
 
 
 def run_events(
@@ -60,188 +81,203 @@ def run_events(
     `busy_until` float64[links]: when earlier blocks leave each link; a message that comes on before then is a `clash`, and the
     outcome is not valid: the caller must start from an earlier block.
     """
-    net, messages, used = _gather(blocks, repeat, len(ready), capacity, overhead)
-    done = ready.copy()
-    block_end = np.zeros(len(blocks))
-    rates = no_rates(net)
-    heap = empty_heap(len(messages.bytes) + len(ready))
-    clash, events = _loop(net, messages, rates, heap, done, block_end, busy_until[used], np.empty(len(net.capacity), np.int32))
-    return Outcome(done, block_end, bool(clash), int(events), rates.work)
+    plan = _plan(blocks, repeat, ready)
+    net, used = _net(blocks, plan, capacity)
+    wait = np.concatenate([b.paths.latency for b in blocks]) + overhead
+    nbytes = np.concatenate([b.row_bytes() for b in blocks])
+    scratch = Scratch(
+        np.empty(len(net.rows), np.int32),
+        np.empty(len(net.links), np.int32),
+        np.full(len(net.links), -1, np.int64),
+        np.empty(2, np.int32),
+    )
+    heap = empty_heap(len(net.rows) + len(ready))
+    clash, events = _loop(net, plan, heap, scratch, wait, nbytes, busy_until[used])
+    return Outcome(plan.walkers["done"].copy(), plan.block_end, bool(clash), int(events), net.work)
 
 
-def _gather(
-    blocks: Sequence[Block], repeat: Sequence[int], walkers: int, capacity: Floats, overhead: float
-) -> tuple[Net, Messages, NDArray[np.int64]]:
-    """The blocks' messages end to end; also the fabric's numbers of the links in use."""
-    src = np.concatenate([b.src for b in blocks])
-    dst = np.concatenate([b.dst for b in blocks])
+def _plan(blocks: Sequence[Block], repeat: Sequence[int], ready: Floats) -> Plan:
+    """The blocks' messages end to end, and every walker's way through them."""
+    rows = np.concatenate([_rows_of(b) for b in blocks])
+    messages = np.zeros(len(rows), MESSAGE)
+    messages["src"] = np.concatenate([b.src for b in blocks])
+    messages["dst"] = np.concatenate([b.dst for b in blocks])
+    messages["last_row"] = np.cumsum(rows)
+    messages["first_row"] = messages["last_row"] - rows
     block_of = np.repeat(np.arange(len(blocks), dtype=np.int32), [len(b.src) for b in blocks])
+    first_stop, block, first_meet, meets = _stops(messages, block_of, len(ready))
+    stops = np.zeros(len(block), STOP)
+    stops["block"], stops["repeat"] = block, np.asarray(repeat, np.int64)[block]
+    stops["first_meet"], stops["last_meet"] = first_meet[:-1], first_meet[1:]
+    walkers = np.zeros(len(ready), WALKER)
+    walkers["done"] = ready
+    walkers["stop"], walkers["last_stop"] = first_stop[:-1], first_stop[1:]
+    return Plan(messages, walkers, stops, meets, np.zeros(len(blocks)))
+
+
+def _net(blocks: Sequence[Block], plan: Plan, capacity: Floats) -> tuple[Net, NDArray[np.int64]]:
+    """The blocks' rows end to end; also the fabric's numbers of the links in use."""
     links = np.concatenate([b.paths.links for b in blocks])
     hops = np.concatenate([np.diff(b.paths.offsets) for b in blocks])
-    offsets = np.concatenate([[0], np.cumsum(hops)])
-    use = np.concatenate([np.ones(len(b.paths.links)) if b.paths.use is None else b.paths.use for b in blocks])
-    rows_per = [np.ones(len(b.src), np.int64) if b.paths.flow is None else np.bincount(b.paths.flow, minlength=len(b.src)) for b in blocks]
-    counts = np.concatenate(rows_per)
-    stops, block, meets, at_stop = _stops(src, dst, block_of, walkers)
-    messages = Messages(
-        src=src,
-        dst=dst,
-        rows=np.concatenate([[0], np.cumsum(counts)]),
-        message=np.repeat(np.arange(len(src), dtype=np.int32), counts),
-        wait=np.concatenate([b.paths.latency for b in blocks]) + overhead,
-        bytes=np.concatenate([b.row_bytes() for b in blocks]),
-        repeat=np.asarray(repeat, np.int64),
-        stops=stops,
-        block=block,
-        meets=meets,
-        at_stop=at_stop,
-    )
-    seen = np.zeros(len(capacity), dtype=bool)
-    seen[links] = True
-    return make_net(offsets, links, use, capacity), messages, np.flatnonzero(seen)
+    plain = all(b.paths.use is None for b in blocks)
+    use = None if plain else np.concatenate([np.ones(len(b.paths.links)) if b.paths.use is None else b.paths.use for b in blocks])
+    message = np.repeat(np.arange(len(plan.messages), dtype=np.int32), plan.messages["last_row"] - plan.messages["first_row"])
+    return make_net(np.concatenate([[0], np.cumsum(hops)]), links, use, message, capacity)
 
 
-@numba.njit(cache=True, nogil=True)
-def _stops(src, dst, block_of, walkers):  # type: ignore[no-untyped-def]
-    """Where each walker stops and which messages it meets there, in two passes over the messages."""
-    n_stops = np.zeros(walkers + 1, np.int64)
-    n_meets = np.zeros(walkers + 1, np.int64)
-    last = np.full(walkers, -1, np.int32)
-    for m in range(len(src)):
-        for w in (src[m], dst[m]):
+def _rows_of(block: Block) -> NDArray[np.int64]:
+    """How many rows each message of a block has."""
+    flow = block.paths.flow
+    return np.ones(len(block.src), np.int64) if flow is None else np.bincount(flow, minlength=len(block.src))
+
+
+@allocating_kernel
+def _stops(messages: Any, block_of: Any, n_walkers: Any) -> Any:
+    """Where each walker stops and which messages it meets there, in two passes over the messages.
+
+    Returns (first stop of each walker, block of each stop, first meet of each stop, messages met), the firsts with an end added.
+    """
+    n_stops = np.zeros(n_walkers + 1, np.int64)
+    n_meets = np.zeros(n_walkers + 1, np.int64)
+    last = np.full(n_walkers, -1, np.int32)
+    for m in range(len(messages)):
+        for w in (messages[m].src, messages[m].dst):
             n_meets[w + 1] += 1
             if last[w] != block_of[m]:
                 last[w] = block_of[m]
                 n_stops[w + 1] += 1
-    stops, next_meet = np.cumsum(n_stops), np.cumsum(n_meets)[:-1].copy()
-    block = np.empty(stops[-1], np.int32)
-    meets = np.empty(stops[-1] + 1, np.int64)
-    at_stop = np.empty(2 * len(src), np.int32)
-    meets[-1] = len(at_stop)
-    stop = stops[:-1] - 1
+    first_stop, next_meet = np.cumsum(n_stops), np.cumsum(n_meets)
+    block = np.empty(first_stop[-1], np.int32)
+    first_meet = np.empty(first_stop[-1] + 1, np.int64)
+    first_meet[-1] = next_meet[-1]
+    meets = np.empty(next_meet[-1], np.int32)
+    stop = first_stop - 1
     last[:] = -1
-    for m in range(len(src)):
-        for w in (src[m], dst[m]):
+    for m in range(len(messages)):
+        for w in (messages[m].src, messages[m].dst):
             if last[w] != block_of[m]:
                 last[w] = block_of[m]
                 stop[w] += 1
                 block[stop[w]] = block_of[m]
-                meets[stop[w]] = next_meet[w]
-            at_stop[next_meet[w]] = m
+                first_meet[stop[w]] = next_meet[w]
+            meets[next_meet[w]] = m
             next_meet[w] += 1
-    return stops, block, meets, at_stop
+    return first_stop, block, first_meet, meets
 
 
-@numba.njit(cache=True, nogil=True)
-def _loop(net, msg, rates, heap, done, block_end, busy_until, freed):  # type: ignore[no-untyped-def]
+@kernel
+def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes: Any, busy_until: Any) -> Any:
     """Run to the end. Heap ids: a row (it starts to flow, or has finished), or rows + walker (it gets ready).
 
-    `done` holds the walkers' starting times and, in the end, the times at which they were through. Returns (clash, events).
+    Returns (clash, events); the walkers' times and the ends of the blocks are left in the plan.
     """
-    n_rows, walkers = len(msg.bytes), len(done)
-    flowing = np.zeros(n_rows, np.bool_)
-    left = np.zeros(n_rows)  # bytes to go at time `since`
-    since = np.zeros(n_rows)
-    present = np.zeros(len(msg.src), np.int8)  # ends of a message that have reached its block
-    rows_left = np.zeros(len(msg.src), np.int32)
-    waiting_for = np.zeros(walkers, np.int64)  # messages of the current repetition not yet done
-    stop = msg.stops[:-1].copy()
-    reps_left = np.zeros(walkers, np.int64)
-    fresh = np.empty(n_rows, np.int32)
-    freed_at = np.full(len(net.capacity), -1, np.int64)
-    arrivals = np.empty(walkers, np.int32)
-    for w in range(walkers):
-        if stop[w] < msg.stops[w + 1]:
-            reps_left[w] = msg.repeat[msg.block[stop[w]]]
-            put(heap, n_rows + w, done[w])
+    n_rows, rows, walkers = len(nbytes), net.rows, plan.walkers
+    for w in range(len(walkers)):
+        if walkers[w].stop < walkers[w].last_stop:
+            walkers[w].reps_left = plan.stops[walkers[w].stop].repeat
+            put(heap, n_rows + w, walkers[w].done)
     events = 0
     while heap.size[0] > 0:
-        now = heap.key[heap.items[0]]
+        now = heap.nodes[0].key
         horizon = now * (1 + SAME_TIME)
         n_fresh, n_freed = 0, 0
         events += 1
-        while heap.size[0] > 0 and heap.key[heap.items[0]] <= horizon:
+        while heap.size[0] > 0 and heap.nodes[0].key <= horizon:
             item = pop(heap)
             n_arrivals = 0
             if item >= n_rows:
-                arrivals[0] = item - n_rows
+                scratch.arrivals[0] = item - n_rows
                 n_arrivals = 1
-            elif not flowing[item]:
-                for e in range(net.offsets[item], net.offsets[item + 1]):
-                    if busy_until[net.links[e]] > horizon:
-                        return True, events
-                flowing[item] = True
-                left[item], since[item] = msg.bytes[item], now
-                join(net, rates, item)
-                fresh[n_fresh] = item
+            elif not rows[item].flowing:
+                if _too_early(net, item, busy_until, horizon):
+                    return True, events
+                rows[item].flowing, rows[item].left, rows[item].since = 1, nbytes[item], now
+                join(net, item)
+                scratch.fresh[n_fresh] = item
                 n_fresh += 1
             else:
-                flowing[item] = False
-                leave(net, rates, item)
-                n_freed = _free(net, item, freed, n_freed, freed_at, events)
-                m = msg.message[item]
-                rows_left[m] -= 1
-                if rows_left[m] == 0:
-                    n_arrivals = _complete(msg, m, now, waiting_for, stop, reps_left, done, block_end, arrivals)
+                rows[item].flowing = 0
+                leave(net, item)
+                n_freed = _free(net, item, scratch, n_freed, events)
+                n_arrivals = _row_through(plan, rows[item].message, now, scratch.arrivals)
             for i in range(n_arrivals):
-                _arrive(msg, heap, arrivals[i], now, present, rows_left, waiting_for, stop)
-        n = rebalance(net, rates, fresh, n_fresh, freed, n_freed)
+                _arrive(plan, heap, scratch.arrivals[i], now, wait)
+        n = rebalance(net, scratch.fresh, n_fresh, scratch.freed, n_freed)
         for i in range(n):
-            row = rates.rows[i]
-            rates.held_by[row] = rates.new_held_by[row]
-            old, new = rates.rate[row], rates.new_rate[row]
-            if abs(new - old) > 1e-14 * old:
-                left[row] -= old * (now - since[row])
-                since[row] = now
-                rates.rate[row] = new
-                put(heap, row, now + max(left[row], 0.0) / new)
+            _retime(heap, rows, net.chosen[i], now)
     return False, events
 
 
-@numba.njit(cache=True, nogil=True)
-def _free(net, row, freed, n_freed, freed_at, event):  # type: ignore[no-untyped-def]
+@kernel
+def _retime(heap: Heap, rows: Any, number: Any, now: Any) -> None:
+    """Take over a row's new rate: settle what it has sent, and move its end."""
+    row = rows[number]
+    row.held_by = row.new_held_by
+    if abs(row.new_rate - row.rate) > 1e-14 * row.rate:
+        row.left -= row.rate * (now - row.since)
+        row.since = now
+        row.rate = row.new_rate
+        put(heap, number, now + max(row.left, 0.0) / row.rate)
+
+
+@kernel
+def _too_early(net: Net, row: Any, busy_until: Any, horizon: Any) -> Any:
+    """Whether a link of the row still carries messages that this simulation does not know of."""
+    for e in range(net.rows[row].begin, net.rows[row].end):
+        if busy_until[net.entries[e].link] > horizon:
+            return True
+    return False
+
+
+@kernel
+def _free(net: Net, row: Any, scratch: Scratch, n_freed: Any, event: Any) -> Any:
     """Note the links that a departed row has left, each once an event."""
-    for e in range(net.offsets[row], net.offsets[row + 1]):
-        link = net.links[e]
-        if freed_at[link] != event:
-            freed_at[link] = event
-            freed[n_freed] = link
+    for e in range(net.rows[row].begin, net.rows[row].end):
+        link = net.entries[e].link
+        if scratch.freed_at[link] != event:
+            scratch.freed_at[link] = event
+            scratch.freed[n_freed] = link
             n_freed += 1
     return n_freed
 
 
-@numba.njit(cache=True, nogil=True)
-def _complete(msg, m, now, waiting_for, stop, reps_left, done, block_end, arrivals):  # type: ignore[no-untyped-def]
-    """A message is through: walkers for whom it was the last of the repetition go on. Returns how many have somewhere to go."""
+@kernel
+def _row_through(plan: Plan, number: Any, now: Any, arrivals: Any) -> Any:
+    """A row is through. Walkers for whom that ended the repetition go on; returns how many have somewhere to go."""
+    message = plan.messages[number]
+    message.rows_left -= 1
     n = 0
-    for w in (msg.src[m], msg.dst[m]):
-        waiting_for[w] -= 1
-        if waiting_for[w] > 0:
+    if message.rows_left > 0:
+        return n
+    for w in (message.src, message.dst):
+        walker = plan.walkers[w]
+        walker.waiting_for -= 1
+        if walker.waiting_for > 0:
             continue
-        done[w] = now
-        reps_left[w] -= 1
-        if reps_left[w] == 0:
-            block = msg.block[stop[w]]
-            block_end[block] = max(block_end[block], now)
-            stop[w] += 1
-            if stop[w] == msg.stops[w + 1]:
+        walker.done = now
+        walker.reps_left -= 1
+        if walker.reps_left == 0:
+            block = plan.stops[walker.stop].block
+            plan.block_end[block] = max(plan.block_end[block], now)
+            walker.stop += 1
+            if walker.stop == walker.last_stop:
                 continue
-            reps_left[w] = msg.repeat[msg.block[stop[w]]]
+            walker.reps_left = plan.stops[walker.stop].repeat
         arrivals[n] = w
         n += 1
     return n
 
 
-@numba.njit(cache=True, nogil=True)
-def _arrive(msg, heap, w, now, present, rows_left, waiting_for, stop):  # type: ignore[no-untyped-def]
+@kernel
+def _arrive(plan: Plan, heap: Heap, w: Any, now: Any, wait: Any) -> None:
     """A walker posts its messages; those whose other end is there too begin to wait."""
-    lo, hi = msg.meets[stop[w]], msg.meets[stop[w] + 1]
-    waiting_for[w] = hi - lo
-    for i in range(lo, hi):
-        m = msg.at_stop[i]
-        present[m] += 1
-        if present[m] == 2:
-            present[m] = 0
-            rows_left[m] = msg.rows[m + 1] - msg.rows[m]
-            for row in range(msg.rows[m], msg.rows[m + 1]):
-                put(heap, row, now + msg.wait[row])
+    stop = plan.stops[plan.walkers[w].stop]
+    plan.walkers[w].waiting_for = stop.last_meet - stop.first_meet
+    for i in range(stop.first_meet, stop.last_meet):
+        message = plan.messages[plan.meets[i]]
+        message.present += 1
+        if message.present == 2:
+            message.present = 0
+            message.rows_left = message.last_row - message.first_row
+            for row in range(message.first_row, message.last_row):
+                put(heap, row, now + wait[row])

@@ -1,9 +1,9 @@
 """The `flow` engine: time by max-min fair sharing between events. Exact for the fluid model; plain cases are not simulated twice.
 
-Block by block, the cheapest exact way: (1) no contention: the recursion of drift.py; (2) contention, but all ranks start the block
-together and end it together: one repetition by events, the others alike; (3) anything else: events to the end of the schedule.
-The check that makes (1) and (3) safe: a message that comes on a link before an earlier block has left it must find room, or the
-simulation goes back to the last moment at which nothing was on the wires.
+Block by block, the cheapest exact way: (1) no contention: the recursion of drift.py; (2) contention, but all ranks start the
+block together and end it together: one repetition by events, the others alike; (3) anything else: events to the end of the
+schedule. The check that makes (1) and (3) safe: a message that comes on a link before an earlier block has left it must find
+room, or the simulation goes back to the last moment at which nothing was on the wires.
 """
 
 from __future__ import annotations

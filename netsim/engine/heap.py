@@ -2,83 +2,82 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.engine.jit import kernel
+
+NODE = np.dtype([("key", "f8"), ("item", "i4")], align=True)
+
 
 class Heap(NamedTuple):
-    """`items[0..size[0]-1]` are ids in heap order of (key[id], id); `where[id]` is an id's position, -1 when absent."""
+    """`nodes[0..size[0]-1]` in heap order; `where[id]` is an id's place, -1 when absent."""
 
-    items: NDArray[np.int32]
+    nodes: NDArray[np.void]
     where: NDArray[np.int32]
-    key: NDArray[np.float64]
     size: NDArray[np.int64]
 
 
 def empty_heap(ids: int) -> Heap:
     """A heap with room for the ids 0..ids-1."""
-    return Heap(np.empty(ids, np.int32), np.full(ids, -1, np.int32), np.zeros(ids), np.zeros(1, np.int64))
+    return Heap(np.empty(ids, NODE), np.full(ids, -1, np.int32), np.zeros(1, np.int64))
 
 
-@numba.njit(cache=True, nogil=True)
-def put(heap, item, key):  # type: ignore[no-untyped-def]
+@kernel
+def put(heap: Heap, item: Any, key: Any) -> None:
     """Insert `item` at time `key`, or move it there."""
     at = heap.where[item]
     if at < 0:
         at = heap.size[0]
         heap.size[0] += 1
-    heap.key[item] = key
-    _rise(heap, item, at)
-    _sink(heap, item, heap.where[item])
+        _rise(heap.nodes, heap.where, item, key, at)
+    elif key < heap.nodes[at].key:
+        _rise(heap.nodes, heap.where, item, key, at)
+    else:
+        _sink(heap.nodes, heap.where, heap.size[0], item, key, at)
 
 
-@numba.njit(cache=True, nogil=True)
-def pop(heap):  # type: ignore[no-untyped-def]
+@kernel
+def pop(heap: Heap) -> Any:
     """Remove and return the earliest item."""
-    first = heap.items[0]
-    heap.where[first] = -1
+    nodes, where = heap.nodes, heap.where
+    first = nodes[0].item
+    where[first] = -1
     heap.size[0] -= 1
     if heap.size[0] > 0:
-        last = heap.items[heap.size[0]]
-        heap.where[last] = 0
-        heap.items[0] = last
-        _sink(heap, last, 0)
+        last = nodes[heap.size[0]]
+        _sink(nodes, where, heap.size[0], last.item, last.key, 0)
     return first
 
 
-@numba.njit(cache=True, nogil=True)
-def _before(heap, a, b):  # type: ignore[no-untyped-def]
-    return heap.key[a] < heap.key[b] or (heap.key[a] == heap.key[b] and a < b)
-
-
-@numba.njit(cache=True, nogil=True)
-def _rise(heap, item, at):  # type: ignore[no-untyped-def]
+@kernel
+def _rise(nodes: Any, where: Any, item: Any, key: Any, at: Any) -> None:
     while at > 0:
-        up = (at - 1) >> 1
-        if not _before(heap, item, heap.items[up]):
+        up = nodes[(at - 1) >> 1]
+        if up.key < key or (up.key == key and up.item < item):
             break
-        heap.items[at] = heap.items[up]
-        heap.where[heap.items[at]] = at
-        at = up
-    heap.items[at] = item
-    heap.where[item] = at
+        nodes[at].key, nodes[at].item = up.key, up.item
+        where[up.item] = at
+        at = (at - 1) >> 1
+    nodes[at].key, nodes[at].item = key, item
+    where[item] = at
 
 
-@numba.njit(cache=True, nogil=True)
-def _sink(heap, item, at):  # type: ignore[no-untyped-def]
-    while True:
+@kernel
+def _sink(nodes: Any, where: Any, size: Any, item: Any, key: Any, at: Any) -> None:
+    while 2 * at + 1 < size:
         child = 2 * at + 1
-        if child >= heap.size[0]:
+        if child + 1 < size:
+            a, b = nodes[child + 1], nodes[child]
+            if a.key < b.key or (a.key == b.key and a.item < b.item):
+                child += 1
+        below = nodes[child]
+        if key < below.key or (key == below.key and item < below.item):
             break
-        if child + 1 < heap.size[0] and _before(heap, heap.items[child + 1], heap.items[child]):
-            child += 1
-        if not _before(heap, heap.items[child], item):
-            break
-        heap.items[at] = heap.items[child]
-        heap.where[heap.items[at]] = at
+        nodes[at].key, nodes[at].item = below.key, below.item
+        where[below.item] = at
         at = child
-    heap.items[at] = item
-    heap.where[item] = at
+    nodes[at].key, nodes[at].item = key, item
+    where[item] = at

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine.blocks import Block, Traffic, link_classes
+from netsim.engine.jit import kernel
 from netsim.result import Contention, HotLink, Result
 from topologies.fabric import Fabric, Floats, frozen
 from topologies.paths import Paths, Router
@@ -53,7 +54,9 @@ def measure(traffic: Traffic) -> Contention:
     rows = []
     class_load = np.zeros((len(traffic), len(class_names)))
     for i, block in enumerate(traffic):
-        rows.append((block.first_step, block.repeat, len(block.src), *_one_block(i, block, fabric, classes, class_load[i], ledger)))
+        rows.append(
+            (block.first_step, block.repeat, len(block.src), *_one_block(i, block, fabric, classes, class_load[i], ledger))
+        )
     first, repeat, messages, largest, top, link, slowdown, seconds = zip(*rows, strict=True) if rows else ((),) * 8
     return Contention(
         first_step=frozen(first, np.int32),
@@ -101,8 +104,20 @@ def _one_block(
     return float(block.bytes.max()), top, link, drain / alone if alone else 1.0, latency + drain
 
 
-@numba.njit(cache=True, nogil=True)
-def _count(offsets, links, use, share, row_bytes, capacity, classes, class_load, count, nbytes, touched):  # type: ignore[no-untyped-def]
+@kernel
+def _count(
+    offsets: Any,
+    links: Any,
+    use: Any,
+    share: Any,
+    row_bytes: Any,
+    capacity: Any,
+    classes: Any,
+    class_load: Any,
+    count: Any,
+    nbytes: Any,
+    touched: Any,
+) -> Any:
     """Add a block's flows to `count` and `nbytes` (float64[links]) and list the links in `touched`.
 
     Returns (links touched, highest count, its link, the longest drain time of a link, the longest time of a message alone).
