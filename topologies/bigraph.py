@@ -63,7 +63,7 @@ def bigraph(
 ) -> Fabric:
     """BiGraph(m, n) of EFLOPS: n switches in two equal parts, complete bipartite between them, m hosts on each switch.
 
-    hosts m·n · switches n · cables m·n + t·(n/2)² · ports m + t·n/2 · diameter 4 ·
+    hosts m·n · switches n · cables m·n + t·(n/2)² · ports m + t·n/2 · diameter 4 (3 if n = 2) ·
     cut between the parts min(m·n/2 · link, t·(n/2)² · trunk)
 
     `trunk` is the speed of the cables between switches (as `link` if left out). Hosts in different parts are two switches

@@ -4,9 +4,8 @@ from typing import Annotated
 
 from annotated_types import Ge, MultipleOf
 
-from topologies.errors import InputError
 from topologies.fabric import Fabric
-from topologies.params import Bandwidth, Duration
+from topologies.params import Bandwidth, Duration, check
 from topologies.pgft import Pgft, pgft_fabric
 
 
@@ -23,8 +22,7 @@ def fat_tree(
     >>> fat_tree(k=4)
     <Fabric fat-tree(k=4): 16 endpoints, 20 switches, 48 cables>
     """
-    if k < 2 or k % 2:
-        raise InputError(f"fat-tree: k={k}: the number of switch ports must be even and at least 2")
+    check(fat_tree, locals())
     shape = Pgft(m=(k // 2, k // 2, k), w=(1, k // 2, k // 2), p=(1, 1, 1), fill=k // 2)
     return pgft_fabric(
         f"fat-tree(k={k})", shape, capacity=(link,) * 3, latency=latency, tier_names=("host", "leaf", "agg", "core")

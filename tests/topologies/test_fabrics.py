@@ -212,7 +212,8 @@ def test_any_parameters_within_the_bounds_build_a_sound_fabric_or_are_refused_in
 
 
 BAD = [
-    ("fat-tree", {"k": 5}, "k=5.*even"),
+    ("fat-tree", {"k": 5}, "k=5: must be a multiple of 2"),
+    ("fat-tree", {"k": 4, "link": -1.0}, "link=-1.0: must be more than 0"),
     ("fat-tree", {"k": 0}, "k=0"),
     ("fat-tree", {"k": 10**6}, "cables: at most .* choose a smaller"),
     ("leaf-spine", {"leaves": 0, "hosts_per_leaf": 4, "spines": 4}, "leaves=0: must be at least 1"),
