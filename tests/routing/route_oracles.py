@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 
@@ -48,7 +50,7 @@ def between(fabric: Fabric, s: int, d: int) -> nx.MultiDiGraph:
 def split_by_hop(fabric: Fabric, s: int, d: int) -> dict[int, float]:
     """Fraction of each link under an even split at each hop over all shortest paths that networkx lists."""
     graph = between(fabric, s, d)
-    steps = {pair for path in nx.all_shortest_paths(nx.DiGraph(graph), s, d) for pair in zip(path[:-1], path[1:], strict=True)}
+    steps = {pair for path in nx.all_shortest_paths(nx.DiGraph(graph), s, d) for pair in pairwise(path)}
     dag = nx.MultiDiGraph([(a, b, {"link": data["link"]}) for a, b, data in graph.edges(data=True) if (a, b) in steps])
     part, use = {s: 1.0}, {}
     for v in nx.topological_sort(dag):

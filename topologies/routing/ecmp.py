@@ -9,9 +9,8 @@ import numpy as np
 from topologies.fabric import Fabric, Ints, frozen
 from topologies.params import Count, Seed
 from topologies.paths import Paths, Router
-from topologies.pgft import Pgft
-from topologies.routing.graph import GraphRouter
-from topologies.routing.pgft import HASH, PgftRouter
+from topologies.routing.pgft import HASH
+from topologies.routing.single_path import single_path
 
 
 def ecmp(fabric: Fabric, *, seed: Seed = 0, queue_pairs: Count = 1, polarised: bool = False) -> Router:
@@ -21,10 +20,7 @@ def ecmp(fabric: Fabric, *, seed: Seed = 0, queue_pairs: Count = 1, polarised: b
     switches compute one and the same hash, so that the choice at one hop fixes that at the next. A message is split evenly over
     `queue_pairs` connections, each hashed for itself.
     """
-    if isinstance(fabric.shape, Pgft) and fabric.intact:
-        one: Router = PgftRouter(fabric, HASH, seed, polarised)
-    else:
-        one = GraphRouter(fabric, HASH, None, seed, polarised)
+    one = single_path(fabric, HASH, seed=seed, polarised=polarised)
     return one if queue_pairs == 1 else QueuePairs(one, queue_pairs)
 
 

@@ -2,10 +2,9 @@
 
 from topologies.fabric import Fabric
 from topologies.paths import Router
-from topologies.pgft import Pgft
-from topologies.routing.graph import GraphRouter
 from topologies.routing.levels import layered, up_down_height
-from topologies.routing.pgft import D_MOD_K, S_MOD_K, PgftRouter
+from topologies.routing.pgft import D_MOD_K, S_MOD_K
+from topologies.routing.single_path import single_path
 
 
 def d_mod_k(fabric: Fabric) -> Router:
@@ -24,6 +23,4 @@ def s_mod_k(fabric: Fabric) -> Router:
 
 
 def _modulo(fabric: Fabric, rule: int) -> Router:
-    if isinstance(fabric.shape, Pgft) and fabric.intact:
-        return PgftRouter(fabric, rule)
-    return GraphRouter(fabric, rule, up_down_height(fabric) if layered(fabric) else None)
+    return single_path(fabric, rule, up_down_height if layered(fabric) else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 from topologies.errors import InputError, Unroutable
 from topologies.fabric import Fabric, Ints
 from topologies.paths import Paths, Router
-from topologies.pgft import Pgft
-from topologies.routing.graph import GraphRouter
 from topologies.routing.levels import up_down_height
-from topologies.routing.pgft import D_MOD_K, PgftRouter
+from topologies.routing.pgft import D_MOD_K
+from topologies.routing.single_path import single_path
 
 DEAD_END, LOOP, PULLED = -1, -2, -3
 
@@ -38,7 +36,7 @@ def min_hop(fabric: Fabric) -> Router:
     x mod n; on trees it takes (x // prod(w below)) mod n, which is d-mod-k. Parallel cables to the only next switch are chosen by
     the digit above, x // (neighbouring switches). OpenSM's minhop balances by counting, to the same effect on regular fabrics.
     """
-    return _by_destination(fabric, None)
+    return single_path(fabric, D_MOD_K)
 
 
 def up_down(fabric: Fabric) -> Router:
@@ -48,13 +46,7 @@ def up_down(fabric: Fabric) -> Router:
     node of the highest tier (Schroeder et al. 1991). A node from which the destination can be reached downwards goes down. Where
     faults leave a pair no legal way, min-hop may have one.
     """
-    return _by_destination(fabric, up_down_height)
-
-
-def _by_destination(fabric: Fabric, height: Callable[[Fabric], Ints] | None) -> Router:
-    if isinstance(fabric.shape, Pgft) and fabric.intact:
-        return PgftRouter(fabric, D_MOD_K)
-    return GraphRouter(fabric, D_MOD_K, height and height(fabric))
+    return single_path(fabric, D_MOD_K, up_down_height)
 
 
 def forwarding_tables(fabric: Fabric, *, tables: ForwardingTables | None = None) -> Router:
