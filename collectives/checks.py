@@ -80,7 +80,7 @@ def _check_delivery(name: str, collective: Collective, channel: Channel) -> None
     missing[~postcondition(collective, n)] = 0
     rank, chunk = np.nonzero(missing.any(axis=2))
     why, words = ("lacks what comes from rank", missing[rank, chunk]) if reducing else ("is not there", None)
-    _stop(f"{name}: after round {number}, the last", rank, chunk, np.ones(len(rank), np.bool_), why, words)
+    _stop(f"{name}: {_end(number)}", rank, chunk, np.ones(len(rank), np.bool_), why, words)
 
 
 def _contributions(has: NDArray[np.bool_], reducing: bool) -> NDArray[np.uint64]:
@@ -90,6 +90,10 @@ def _contributions(has: NDArray[np.bool_], reducing: bool) -> NDArray[np.uint64]
     out = np.zeros((*has.shape, int(bit[-1]) // 64 + 1), dtype=np.uint64)
     out[np.arange(ranks), :, bit // 64] = has * (np.uint64(1) << (bit % 64).astype(np.uint64))[:, None]
     return out
+
+
+def _end(number: int) -> str:
+    return f"after round {number}, the last" if number >= 0 else "without a round"
 
 
 def _check_races(where: str, dst: Any, chunk: Any, reduce: NDArray[np.bool_], p: int, n: int) -> None:
@@ -143,5 +147,10 @@ def check_buffers(schedule: Schedule, buffers: NDArray[Any], *, tolerance: float
     got = replay(schedule, buffers)
     differs = np.abs(got - expected) > tolerance * np.abs(expected).max() if tolerance else got != expected
     rank, chunk = np.nonzero(differs.reshape(*due.shape, -1).any(axis=2) & due)
-    end = f"{schedule.algorithm}: after round {schedule.n_steps - 1}, the last"
-    _stop(end, rank, chunk, np.ones(len(rank), np.bool_), "holds other values than it must")
+    _stop(
+        f"{schedule.algorithm}: {_end(schedule.n_steps - 1)}",
+        rank,
+        chunk,
+        np.ones(len(rank), np.bool_),
+        "holds other values than it must",
+    )
