@@ -141,7 +141,9 @@ def _check_fit(network: Fabric, gpus: int, nics: int) -> None:
             f"server: nics={nics}: more than its {gpus} GPUs; give a GPU one NIC at most, with the speed of all its links"
         )
     if network.server_size > 1 and nics != network.server_size:
-        raise InputError(f"server: nics={nics}: {network.name} has {network.server_size} NICs in every server; give as many")
+        raise InputError(
+            f"server: nics={nics}: {network.name} has {network.server_size} NICs in every server; set nics to {network.server_size}"
+        )
     if network.n_endpoints % nics:
         near = -(-network.n_endpoints // nics) * nics
         raise InputError(
