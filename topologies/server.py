@@ -140,10 +140,9 @@ def _check_fit(network: Fabric, gpus: int, nics: int) -> None:
         raise InputError(
             f"server: nics={nics}: more than its {gpus} GPUs; give a GPU one NIC at most, with the speed of all its links"
         )
-    if network.server_size > 1 and nics != network.server_size:
-        raise InputError(
-            f"server: nics={nics}: {network.name} has {network.server_size} NICs in every server; set nics to {network.server_size}"
-        )
+    own = network.server_size
+    if own > 1 and nics != own:
+        raise InputError(f"server: nics={nics}: {network.name} has {own} NICs in every server; set nics to {own}")
     if network.n_endpoints % nics:
         near = -(-network.n_endpoints // nics) * nics
         raise InputError(
