@@ -56,7 +56,7 @@ def pairwise_xor(collective: Collective) -> Schedule:
 
 @performs(Op.ALL_TO_ALL, Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.ALL_GATHER)
 def bruck(collective: Collective) -> Schedule:
-    """Bruck et al. 1997: ceil(log2 p) steps, any p.
+    """Bruck et al. 1997: everything in ceil(log2 p) steps, whatever p; what goes the same way travels together.
 
     With d = ceil(log2 p): all-to-all: steps d, bytes sent per rank M/p times the one-bits of 0 .. p-1 together (M/2 log2 p for
     powers of two): a block whose way is δ ranks long moves by 2^k in step k for every bit k of δ. all-gather: steps d, bytes

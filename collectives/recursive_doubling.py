@@ -11,7 +11,7 @@ from collectives.schedule import Round, Schedule, one_channel
 
 @performs(Op.ALL_REDUCE, Op.ALL_GATHER)
 def recursive_doubling(collective: Collective) -> Schedule:
-    """Recursive doubling (Thakur, Rabenseifner & Gropp 2005).
+    """Recursive doubling: the whole vector to a partner twice as far in each step (Thakur, Rabenseifner & Gropp 2005).
 
     all-reduce, any p: with p' = 2^floor(log2 p), steps log2 p', plus 2 where p > p' (the others fold onto a neighbour); bytes
     sent per rank M log2 p', plus M for who has another folded onto it. all-gather, p a power of two: steps log2 p, bytes sent per
