@@ -21,7 +21,7 @@ class BiGraphRouter:
 
     Towards host x of the other part over parallel cable (x // (n/2)) mod t; of the same part over cable x mod (t n/2) of the
     source's switch, counted switch by switch, and on as before. This choice among parallel cables is what makes HDRM free of
-    contention up to m = t n/2: the flows that meet on a trunk come from slots j, j + n/2, j + n, … and go to ones that differ alike.
+    contention up to m = t n/2: the flows that meet on a trunk go to slots that lie multiples of n/2 apart.
     """
 
     fabric: Fabric
