@@ -72,7 +72,7 @@ class Traffic:
             src, dst, chunks = (np.concatenate([p[i] for p in parts]) for i in (1, 2, 3))
         paths = self._routed(self.endpoint[src], self.endpoint[dst], key)
         walker = key * np.int32(ranks)
-        return Block(first_step, repeat, src + walker, dst + walker, chunks * chunk, paths)
+        return Block(first_step, repeat, src + walker, dst + walker, np.multiply(chunks, chunk, dtype=np.float64), paths)
 
     def _routed(self, src: Ints, dst: Ints, key: Ints) -> Paths:
         name = b"".join(a.tobytes() for a in (src, dst, key)) if len(src) <= 1 << 17 else b""

@@ -8,6 +8,8 @@ room, or the simulation goes back to the last moment at which nothing was on the
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from collectives.placement import Placement
@@ -16,20 +18,32 @@ from netsim.engine.blocks import Traffic
 from netsim.engine.drift import advance, idle_wires
 from netsim.engine.events import Outcome, run_events
 from netsim.engine.loads import measure
+from netsim.engine.sharing import ByLatency
 from netsim.result import Result
 from topologies.fabric import Fabric, Floats, frozen
 from topologies.paths import Router
 
 
-def flow(fabric: Fabric, router: Router, schedule: Schedule, placement: Placement, *, overhead: float = 0.0) -> Result:
-    """The time of a schedule in the fluid model (SimGrid's CM02 convention).
+def flow(
+    fabric: Fabric,
+    router: Router,
+    schedule: Schedule,
+    placement: Placement,
+    *,
+    overhead: float = 0.0,
+    sharing: Literal["equal", "inverse-latency"] = "equal",
+) -> Result:
+    """The time of a schedule in the fluid model.
 
     A message waits the latency of its path plus `overhead`, then takes its max-min fair share of every link until its bytes are
-    through. Counters: `events`, `flow_hops` (link entries that the fair-share solver looked at), `rows_solved`, `free_steps`
+    through. `sharing`: flows on a full link are equal, or weigh as 1/latency of their paths (long-lived TCP; SimGrid's CM02, with
+    which the two agree digit by digit). Counters: `events`, `flow_hops` (link entries that the fair-share solver looked at), `rows_solved`, `free_steps`
     (repetitions done by recursion), `skipped_steps`.
     """
     traffic = Traffic(fabric, router, schedule, placement)
     contention = measure(traffic)
+    if sharing == "inverse-latency":
+        traffic = Traffic(fabric, ByLatency(router), schedule, placement)
     walk = _Walk(traffic, overhead)
     while walk.next_block < len(traffic):
         walk.step()

@@ -22,7 +22,7 @@ import numba
 
 @cache
 def cache_folder() -> Path:
-    """Where machine code is kept: a folder per source text in $NUMBA_CACHE_DIR, else in $XDG_CACHE_HOME/netsim or ~/.cache/netsim."""
+    """Where machine code is kept: a folder per source text in $NUMBA_CACHE_DIR, $XDG_CACHE_HOME/netsim or ~/.cache/netsim."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     given = os.environ.get("NUMBA_CACHE_DIR")
@@ -37,7 +37,8 @@ def is_cold() -> bool:
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that allocates nothing; cached on disk, runs without the GIL."""
-    return _cached(numba.njit(nogil=True, _nrt=False)(function))
+    options: dict[str, Any] = {"nogil": True, "_nrt": False}
+    return _cached(numba.njit(**options)(function))
 
 
 def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,12 +47,13 @@ def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _cached(dispatcher: Any) -> Callable[..., Any]:
-    """Give a kernel its place in our folder: numba reads its configuration at this moment, and falls back where it cannot write."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    """Give a kernel its place in our folder: numba reads its setting at this moment, and falls back where it cannot write."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())
     try:
         dispatcher.enable_caching()
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     compiled: Callable[..., Any] = dispatcher
     return compiled

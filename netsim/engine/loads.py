@@ -50,13 +50,13 @@ def measure(traffic: Traffic) -> Contention:
     """The contention of a schedule: one pass over the hops of every block."""
     fabric = traffic.fabric
     classes, class_names = link_classes(fabric)
-    ledger = _Ledger(*(np.zeros(fabric.n_links, dtype=t) for t in (np.float64, np.float64, np.int32, np.float64)))
+    n = fabric.n_links
+    ledger = _Ledger(np.zeros(n), np.zeros(n), np.zeros(n, np.int32), np.zeros(n))
     rows = []
     class_load = np.zeros((len(traffic), len(class_names)))
     for i, block in enumerate(traffic):
-        rows.append(
-            (block.first_step, block.repeat, len(block.src), *_one_block(i, block, fabric, classes, class_load[i], ledger))
-        )
+        found = _one_block(i, block, fabric, classes, class_load[i], ledger)
+        rows.append((block.first_step, block.repeat, len(block.src), *found))
     first, repeat, messages, largest, top, link, slowdown, seconds = zip(*rows, strict=True) if rows else ((),) * 8
     return Contention(
         first_step=frozen(first, np.int32),
