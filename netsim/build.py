@@ -12,13 +12,15 @@ from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Collective, Op
 from collectives.placement import Placement
 from collectives.schedule import Schedule
-from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of
+from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of, shortened
 from netsim.scenario.model import Case, FaultCount, Scenario
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
 from topologies.fabric import Fabric
 from topologies.paths import Router
 from topologies.registry import Table
+
+_TABLES = {"fabric": TOPOLOGIES, "routing": ROUTERS, "placement": PLACEMENTS, "algorithm": ALGORITHMS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Job:
     placement: Placement
     schedule: Schedule  #: for the first size; `resized` for the others
     specs: Mapping[str, Any]  #: the resolved case: key -> what a scenario would say
+    titles: Mapping[str, str]  #: routing, placement and algorithm in a few words: seeds, and what is not a default
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -60,7 +63,8 @@ def build(scenario: Scenario, case: Case) -> Job:
         schedule = _call(ALGORITHMS, algorithm, scenario, case, collective, **defaults)
     chosen = {"fabric": case.fabric, "routing": routing, "placement": seat, "algorithm": algorithm}
     specs = _resolved(case, chosen, ranks, fabric)
-    return Job(case, fabric, router, placement, schedule, specs)
+    titles = {key: _title(_TABLES[key], specs[key]) for key in ("routing", "placement", "algorithm")}
+    return Job(case, fabric, router, placement, schedule, specs, titles)
 
 
 def default_algorithm(op: Op, ranks: int) -> str:
@@ -138,8 +142,7 @@ def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric
     """The case as a scenario would say it, nothing left out."""
     from netsim.units import format_size, format_time
 
-    tables = {"fabric": TOPOLOGIES, "routing": ROUTERS, "placement": PLACEMENTS, "algorithm": ALGORITHMS}
-    full = {key: _filled(tables[key], spec, case.seed, fabric) for key, spec in chosen.items()}
+    full = {key: _filled(_TABLES[key], spec, case.seed, fabric) for key, spec in chosen.items()}
     sizes = [format_size(size) for size in case.collective.size]
     collective = {"op": case.collective.op.value, "size": sizes[0] if len(sizes) == 1 else sizes, "root": case.collective.root}
     out: dict[str, Any] = {"fabric": full["fabric"]}
@@ -165,6 +168,14 @@ def _filled(table: Table, spec: Spec, seed: int, fabric: Fabric) -> dict[str, An
     kind = kind_of(table, spec.kind)
     defaults = kind.defaults | {k: v for k, v in (("seed", seed), ("server_size", fabric.server_size)) if k in kind.defaults}
     return {"kind": spec.kind} | _written(kind, defaults | dict(spec.parameters))
+
+
+def _title(table: Table, written: Mapping[str, Any]) -> str:
+    kind = kind_of(table, written["kind"])
+    usual = kind.write(kind.defaults)
+    told = {k: v for k, v in written.items() if k == "seed" or (k != "kind" and usual.get(k) != v)}
+    given = ", ".join(f"{k}={shortened(v)}" for k, v in told.items())
+    return f"{written['kind']}({given})" if given else str(written["kind"])
 
 
 def _filled_function(function: Any, spec: Spec) -> dict[str, Any]:

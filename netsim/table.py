@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from collectives.collective import Collective, Op
 from netsim.bounds import Bound
 from netsim.pipeline import Report, Run
 from netsim.result import Contention, HotLink, Result
-from netsim.units import format_rate, format_size, format_time
+from netsim.units import format_size, format_time
 
 _TITLES = """\
 #                                                              out-of-place
@@ -19,6 +18,7 @@ _TITLES = """\
 #        (B)    (elements)                               (us)  (GB/s)  (GB/s)             (us)     (%)"""
 
 _REDUCES = (Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.REDUCE)
+_COMPARED = 4  # sizes at which cases are set side by side
 _SHARED = (Op.ALL_GATHER, Op.REDUCE_SCATTER, Op.ALL_TO_ALL)  # nccl-tests counts the elements of one rank
 _ROOTED = (Op.BROADCAST, Op.REDUCE)
 
@@ -26,16 +26,21 @@ _ROOTED = (Op.BROADCAST, Op.REDUCE)
 def table(report: Report, *, verbose: bool = False) -> str:
     """What `netsim run` prints: one block for each case, and the cases side by side where there are several."""
     lines = [f"# netsim {report.provenance.version}   scenario {report.provenance.scenario_id}   {report.scenario.name}"]
+    noted: set[str] = set()
     for run in report.runs:
-        lines += ["#", *block(run, verbose)]
+        lines += ["#", *block(run, verbose, noted)]
+        noted |= set(run.job.fabric.notes)
     if len(report.runs) > 1:
         lines += ["#", *side_by_side(report.runs)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def block(run: Run, verbose: bool = False) -> Iterator[str]:
-    """One case: what it is, its rows, what binds, who meets where."""
+def block(run: Run, verbose: bool = False, noted: Collection[str] = ()) -> Iterator[str]:
+    """One case: what it is, its rows, what binds, who meets where. `noted`: what was said of its fabric before."""
     yield from header(run)
+    for note in run.job.fabric.notes:
+        if note not in noted:
+            yield f"# note: {note}"
     yield "#"
     yield _TITLES
     for result, bound in run.rows():
@@ -49,27 +54,14 @@ def block(run: Run, verbose: bool = False) -> Iterator[str]:
 
 
 def header(run: Run) -> Iterator[str]:
-    job, specs = run.job, run.job.specs
+    job, titles = run.job, run.job.titles
     fabric = job.fabric
     if run.name:
         yield f"# case: {run.name}"
     yield f"# fabric: {fabric.name}: {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables"
-    yield f"# routing: {spec_text(specs['routing'])}   placement: {spec_text(specs['placement'])}   ranks: {job.placement.ranks}"
-    algorithm = spec_text(specs["algorithm"])
-    yield f"# collective: {specs['collective']['op']} by {algorithm}   engine: {job.case.engine}   seed: {job.case.seed}"
-    for note in fabric.notes:
-        yield f"# note: {note}"
-
-
-def spec_text(spec: dict[str, Any]) -> str:
-    """`ecmp(seed=0)`."""
-    given = ", ".join(f"{k}={_brief(v)}" for k, v in spec.items() if k != "kind")
-    return f"{spec['kind']}({given})" if given else str(spec["kind"])
-
-
-def _brief(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    yield f"# routing: {titles['routing']}   placement: {titles['placement']}   ranks: {job.placement.ranks}"
+    op, by = job.schedule.collective.op.value, titles["algorithm"]
+    yield f"# collective: {op} by {by}   engine: {job.case.engine}   seed: {job.case.seed}"
 
 
 def row(result: Result, bound: Bound, verified: bool) -> str:
@@ -122,12 +114,15 @@ def footer(run: Run) -> Iterator[str]:
     worst = int(np.argmax(contention.slowdown))
     total = int(contention.repeat.sum())
     slowed = int(contention.repeat[contention.slowdown > 1 + 1e-9].sum())
-    where, slowed_by, flows = _round(contention, worst), contention.slowdown[worst], contention.max_load[worst]
-    yield f"# contention: in {slowed} of {total} rounds; worst in round {where}: slowed {slowed_by:.3g}x, {flows:.4g} flows on one link"
+    yield f"# contention: in {slowed} of {total} rounds; worst in round {_round(contention, worst)}: {_worst(contention, worst)}"
     yield f"# hottest links at {size}:"
     width = max((len(hot.label) for hot in contention.hottest), default=0)
     for hot in contention.hottest:
         yield f"#   {hot.label:<{width}}  {hot_text(contention, hot)}"
+
+
+def _worst(contention: Contention, index: int) -> str:
+    return f"slowed {contention.slowdown[index]:.3g}x, {contention.max_load[index]:.4g} flows on one link"
 
 
 def hot_text(contention: Contention, hot: HotLink) -> str:
@@ -158,10 +153,11 @@ def rounds(result: Result) -> Iterator[str]:
 
 
 def side_by_side(runs: tuple[Run, ...]) -> Iterator[str]:
-    """The cases compared at each size that all of them have: time, and how much slower than the best."""
+    """The cases compared at each size that all have (of many the first and the last): time, how much slower than the best."""
     common = set.intersection(*({int(r.collective.bytes) for r in run.results} for run in runs))
     width = max(len(run.name) for run in runs)
-    for size in sorted(common):
+    sizes = sorted(common)
+    for size in sizes if len(sizes) <= _COMPARED else [sizes[0], sizes[-1]]:
         rows = [(run, result, bound) for run in runs for result, bound in run.rows() if int(result.collective.bytes) == size]
         best = min(result.time for _, result, _ in rows)
         yield f"# side by side at {format_size(size)}:"
@@ -174,8 +170,3 @@ def side_by_side(runs: tuple[Run, ...]) -> Iterator[str]:
                 f"#   {run.name:<{width}}  {time_text(result.time):>9}  {result.busbw / 1e9:11.2f}  {percent(result, bound):6.1f}"
                 f"  {ratio:>7}  {note}"
             )
-
-
-def rates_text(fabric: Any) -> str:
-    """The link speeds of a fabric, fastest first."""
-    return ", ".join(format_rate(rate) for rate in sorted(set(fabric.capacity.tolist()), reverse=True))

@@ -48,10 +48,16 @@ class Spec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        given = ", ".join(f"{k}={v}" for k, v in self.written.items())
+        given = ", ".join(f"{k}={shortened(v)}" for k, v in self.written.items())
         return f"{self.kind}({given})" if given else self.kind
 
     written: Mapping[str, Any] = field(default_factory=dict, compare=False)  #: as the person wrote them, with units
+
+
+def shortened(value: Any) -> str:
+    """A value as a title shows it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 @dataclass(frozen=True)
@@ -131,9 +137,10 @@ def _readable(hint: Any) -> Any:
         return Union[tuple(_readable(a) for a in arguments)]  # noqa: UP007  (made from a tuple)
     if origin in (tuple, list):
         items: Any = tuple(a if a is Ellipsis else _readable(a) for a in arguments)
-        return Annotated[origin[items], Field(strict=False)]  # a list in YAML is a tuple here
+        made = typing.cast(Any, origin)[items]
+        return Annotated[made, Field(strict=False)]  # a list in YAML is a tuple here
     if isinstance(origin, type) and not issubclass(origin, Mapping) and arguments:  # Sequence[...], Collection[...]
-        return Annotated[tuple[_readable(arguments[0]), ...], Field(strict=False)]
+        return _readable(types.GenericAlias(tuple, (arguments[0], ...)))
     if hint is Path or (isinstance(hint, type) and issubclass(hint, Path)):
         return str
     if hint is float:
@@ -221,7 +228,7 @@ def specs_of(table: Table) -> Any:
             return (read_spec(table, value),)
         if not value:
             raise fault("an empty list: name at least one")
-        several: TypeAdapter[list[Spec]] = TypeAdapter(types.GenericAlias(list, (spec_of(table),)))
+        several: TypeAdapter[list[Spec]] = TypeAdapter(types.GenericAlias(list, (spec_of(table),)))  # type: ignore[arg-type]
         return tuple(several.validate_python(value))
 
     schema = WithJsonSchema({"anyOf": [{"x-table": table.noun}, {"type": "array", "items": {"x-table": table.noun}}]})

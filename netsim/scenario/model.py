@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import product
@@ -178,7 +179,7 @@ def read_scenario(source: Source) -> Scenario:
     if missing:
         raise InputError("\n".join(missing))
     scenario = Scenario(source, text)
-    several: list[Keys] = [*(text.compare or [text])]
+    several: Sequence[Keys] = text.compare or [text]
     cases = sum(_count(keys, text) for keys in several)
     if cases > MAX_CASES:
         raise InputError(f"{source.place(())}: {cases} cases side by side; at most {MAX_CASES}")
