@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from collectives.placement import Placement
 from collectives.schedule import Round, Schedule
 from topologies.errors import InputError
-from topologies.fabric import Fabric, Floats, Ints
+from topologies.fabric import Fabric, Floats, Ints, frozen
 from topologies.paths import Paths, Router
 
 _CACHED_HOPS = 40_000_000  # paths kept between blocks, in link ids: 160 MB
@@ -36,7 +36,7 @@ class Block:
         """Bytes of each row of the paths."""
         flow, share = self.paths.flow, self.paths.share
         per_row = self.bytes if flow is None else self.bytes[flow]
-        return per_row if share is None else per_row * share
+        return frozen(per_row if share is None else per_row * share, np.float64)
 
 
 class Traffic:
@@ -72,7 +72,8 @@ class Traffic:
             src, dst, chunks = (np.concatenate([p[i] for p in parts]) for i in (1, 2, 3))
         paths = self._routed(self.endpoint[src], self.endpoint[dst], key)
         walker = key * np.int32(ranks)
-        return Block(first_step, repeat, src + walker, dst + walker, np.multiply(chunks, chunk, dtype=np.float64), paths)
+        ends = frozen(src + walker, np.int32), frozen(dst + walker, np.int32)
+        return Block(first_step, repeat, *ends, frozen(chunks * chunk, np.float64), paths)
 
     def _routed(self, src: Ints, dst: Ints, key: Ints) -> Paths:
         name = b"".join(a.tobytes() for a in (src, dst, key)) if len(src) <= 1 << 17 else b""

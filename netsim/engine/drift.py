@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netsim.engine.blocks import Block
-from netsim.engine.jit import allocating_kernel
-from topologies.fabric import Floats
+from topologies.fabric import Floats, frozen
+from topologies.jit import allocating_kernel
 
 
 class Wires(NamedTuple):
@@ -36,12 +36,11 @@ def advance(block: Block, ready: Floats, wires: Wires, overhead: float) -> tuple
     None leaves `wires` as it was.
     """
     paths = block.paths
-    none = np.empty(0)
-    flow = np.empty(0, np.int32) if paths.flow is None else paths.flow
+    flow = frozen([] if paths.flow is None else paths.flow, np.int32)
     after, reps, clear = _advance(
         paths.offsets,
         paths.links,
-        none if paths.use is None else paths.use,
+        frozen([] if paths.use is None else paths.use, np.float64),
         flow,
         block.row_bytes(),
         paths.latency + overhead,

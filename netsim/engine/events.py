@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from netsim.engine.blocks import Block
 from netsim.engine.fairness import Net, join, leave, make_net, rebalance
 from netsim.engine.heap import Heap, empty_heap, pop, put
-from netsim.engine.jit import allocating_kernel, kernel
 from topologies.fabric import Floats
+from topologies.jit import allocating_kernel, kernel
 
 SAME_TIME = 1e-12  # relative difference below which two times are one event
 

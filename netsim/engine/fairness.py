@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.engine.jit import kernel
+from topologies.jit import kernel
 
 EPS = 1e-11  # relative difference below which two rates are one
 

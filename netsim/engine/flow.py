@@ -37,8 +37,8 @@ def flow(
 
     A message waits the latency of its path plus `overhead`, then takes its max-min fair share of every link until its bytes are
     through. `sharing`: flows on a full link are equal, or weigh as 1/latency of their paths (long-lived TCP; SimGrid's CM02, with
-    which the two agree digit by digit). Counters: `events`, `flow_hops` (link entries that the fair-share solver looked at), `rows_solved`, `free_steps`
-    (repetitions done by recursion), `skipped_steps`.
+    which the two agree digit by digit). Counters: `events`, `flow_hops` (flows on links that the fair-share solver looked at),
+    `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`.
     """
     traffic = Traffic(fabric, router, schedule, placement)
     contention = measure(traffic)

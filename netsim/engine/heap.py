@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.engine.jit import kernel
+from topologies.jit import kernel
 
 NODE = np.dtype([("key", "f8"), ("item", "i4")], align=True)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine.blocks import Block, Traffic, link_classes
-from netsim.engine.jit import kernel
 from netsim.result import Contention, HotLink, Result
 from topologies.fabric import Fabric, Floats, frozen
+from topologies.jit import kernel
 from topologies.paths import Paths, Router
 
 _HOTTEST = 10
@@ -79,13 +79,11 @@ def _one_block(
 ) -> tuple[float, float, int, float, float]:
     """Add one block to the ledger; (largest message, fullest link's load, that link, slowdown, seconds of a step)."""
     paths = block.paths
-    use, share = paths.use, paths.share
-    none = np.empty(0)
     n, top, link, drain, alone = _count(
         paths.offsets,
         paths.links,
-        none if use is None else use,
-        none if share is None else share,
+        frozen([] if paths.use is None else paths.use, np.float64),
+        frozen([] if paths.share is None else paths.share, np.float64),
         block.row_bytes(),
         fabric.capacity,
         classes,

@@ -10,7 +10,6 @@ from topologies.errors import InputError
 from topologies.fabric import Ints
 from topologies.paths import Paths, Router
 
-
 _UNIT = 1e-6  # seconds that count as weight 1: any constant would do
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.bigraph import BiGraph
 from topologies.fabric import Fabric, Ints
+from topologies.jit import allocating_kernel
 from topologies.paths import Paths
 from topologies.routing.pgft import HASH, S_MOD_K, at_switch, flow_header
 
@@ -39,14 +39,14 @@ class BiGraphRouter:
         return Paths.single(self.fabric, offsets, links)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _trunk(a: Any, b: Any, parallel: Any, hosts: Any, half: Any, t: Any) -> Any:
     """Link from switch a to switch b of the other part, as BiGraph.trunk numbers the cables."""
     upper, lower = (a, b - half) if a < half else (b, a - half)
     return 2 * (hosts + (upper * half + lower) * t + parallel) + (a >= half)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _fill(
     src: Ints,
     dst: Ints,

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.errors import Unroutable
 from topologies.fabric import Fabric, Ints
+from topologies.jit import allocating_kernel
 
 NO_WAY = np.int32(np.iinfo(np.int32).min)
 #: Hop counts held at a time (int32): above this they are searched again by every call.
@@ -132,7 +132,7 @@ def unroutable(fabric: Fabric, src: Ints, dst: Ints, hint: str = "") -> Unroutab
     return Unroutable(f"{fabric.name}: no route {named}{more}{hint}")
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def search(representatives: Ints, wires: Wires, falling: Ints, hops: Ints) -> None:
     """Fill `hops[i, v - base]` with the hops from v to endpoint representatives[i].
 
@@ -178,7 +178,7 @@ def search(representatives: Ints, wires: Wires, falling: Ints, hops: Ints) -> No
                 hop[v - base] = -best
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def hops_at(v: Any, d: Any, hop: Ints, base: Any) -> np.int32:
     """Signed hops from v to endpoint d, as `search` found them; NO_WAY for endpoints that do not forward."""
     if v == d:
@@ -186,7 +186,7 @@ def hops_at(v: Any, d: Any, hop: Ints, base: Any) -> np.int32:
     return hop[v - base] if v >= base else NO_WAY
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def length(s: Any, d: Any, hop: Ints, wires: Wires) -> np.int64:
     """Links from endpoint s to endpoint d by the next hops; -1 where there is no way."""
     base, first, _, to, _ = wires
@@ -200,7 +200,7 @@ def length(s: Any, d: Any, hop: Ints, wires: Wires) -> np.int64:
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def next_hops(v: Any, d: Any, left: Any, hop: Ints, wires: Wires, out: Ints) -> np.int64:
     """Write to `out` the places in `wires.link` of the links at v that lead to d, `left` links away; returns how many."""
     base, first, _, to, height = wires

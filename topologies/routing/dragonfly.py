@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.dragonfly import Dragonfly
 from topologies.errors import InputError
 from topologies.fabric import Fabric, Ints
+from topologies.jit import allocating_kernel
 from topologies.params import Seed
 from topologies.paths import Paths, Router
 from topologies.routing.pgft import at_switch, flow_header
@@ -87,7 +87,7 @@ def _local(shape: Dragonfly, here: NDArray[Any], there: NDArray[Any]) -> NDArray
     return np.where(here == there, -1, 2 * shape.local_cable(here // shape.a, r, s) + (r > s))
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _third_group(src: Ints, dst: Ints, key: Ints, first: Ints, last: Ints, groups: int, seed: int) -> NDArray[np.int64]:
     """A group other than the first and the last of each flow, all of them equally likely."""
     third = np.empty(len(src), dtype=np.int64)

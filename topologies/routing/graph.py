@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.fabric import Fabric, Ints
+from topologies.jit import allocating_kernel
 from topologies.paths import Paths
 from topologies.routing.candidates import Candidates, Wires, length, next_hops, unroutable
 from topologies.routing.levels import Digits, digits
@@ -76,7 +76,7 @@ def in_order(order: list[NDArray[np.int64]], parts: list[NDArray[T]], offsets: N
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _offsets(src: Ints, dst: Ints, hops: Ints, row: NDArray[np.int64], wires: Wires) -> NDArray[np.int64]:
     """Row offsets of the paths; empty rows for flows that have none."""
     offsets = np.zeros(len(src) + 1, dtype=np.int64)
@@ -85,7 +85,7 @@ def _offsets(src: Ints, dst: Ints, hops: Ints, row: NDArray[np.int64], wires: Wi
     return offsets
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _walk(
     src: Ints,
     dst: Ints,
@@ -120,7 +120,7 @@ def _walk(
             v = wires.to[out[k]]
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _one_bundle(places: Ints, to: Ints) -> bool:
     """Whether these links all go to one node."""
     for place in places:  # noqa: SIM110 - numba compiles the loop, not the generator

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.fabric import Fabric, Ints
+from topologies.jit import allocating_kernel
 from topologies.paths import Paths
 from topologies.pgft import Pgft
 
@@ -45,31 +45,31 @@ def parameters(shape: Pgft) -> NDArray[np.int64]:
     return np.array([shape.m, shape.w, shape.p, shape.below[:-1], shape.planes[:-1], shape.first_cable[:-1]], dtype=np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def mix(x: Any) -> np.uint64:
     """splitmix64's finaliser: a 64-bit hash whose every output bit depends on every input bit (Steele et al. 2014)."""
-    h = np.uint64(x)
+    h: np.uint64 = np.uint64(x)
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return h ^ (h >> np.uint64(31))
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def flow_header(src: Any, dst: Any, key: Any, seed: Any) -> np.uint64:
     """The fields that switches hash, boiled down to 64 bits once for each flow."""
-    h = mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
+    h: np.uint64 = mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
     h = mix(h ^ (np.uint64(src) << np.uint64(32) | np.uint64(dst)))
     return h ^ (np.uint64(key) << np.uint64(32))
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def at_switch(header: np.uint64, node: Any, n: Any, polarised: bool) -> np.int64:
     """Which of n equal next hops the switch `node` hashes a flow to; polarised: every switch computes the same hash."""
     salt = np.uint64(0 if polarised else 1 + node)
     return np.int64(mix(header ^ salt * np.uint64(0xD1342543DE82EF95)) % np.uint64(n))
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _offsets(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
     """Row offsets of the paths: two links for each level up to the nearest common one."""
     below, slots = params[3], params[0, 0]
@@ -84,7 +84,7 @@ def _offsets(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int) -> NDAr
     return offsets
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _fill(
     src: Ints,
     dst: Ints,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.fabric import Fabric, Floats, Ints, frozen
+from topologies.jit import allocating_kernel
 from topologies.paths import Paths, Router
 from topologies.pgft import Pgft
 from topologies.routing.candidates import Candidates, Wires, length, next_hops, unroutable
@@ -70,7 +70,7 @@ def _sprayed(offsets: Any, links: Any, use: Any, latency: Any) -> Paths:
     return Paths(frozen(offsets, np.int64), frozen(links, np.int32), frozen(latency, np.float64), use=frozen(use, np.float64))
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _spread(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int, latency: Floats) -> tuple[Any, Any, Any, Any]:
     """Offsets, links, use, latency of the sprayed rows on a PGFT; for each level its links up and then its links down."""
     m, w, p, below, planes, first_cable = params
@@ -103,7 +103,7 @@ def _spread(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int, latency:
     return offsets, links, use, late
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _propagate(
     src: Ints, dst: Ints, hops: Ints, row: NDArray[np.int64], wires: Wires, latency: Floats
 ) -> tuple[Any, Any, Any, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.errors import InputError, Unroutable
 from topologies.fabric import Fabric, Ints
+from topologies.jit import allocating_kernel
 from topologies.paths import Paths, Router
 from topologies.routing.levels import up_down_height
 from topologies.routing.pgft import D_MOD_K
@@ -127,7 +127,7 @@ class TableRouter:
         return Unroutable(f"{f.label_of(s)}→{to}: {what}{more}")
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _follow(src: Ints, dst: Ints, table: Ints, link_dst: Ints, offsets: NDArray[np.int64], links: Ints) -> NDArray[np.int64]:
     """Links on each way, or DEAD_END, LOOP or PULLED; written to `links` if it has room."""
     lengths = np.zeros(len(src), dtype=np.int64)
