@@ -35,7 +35,7 @@ class Contention:
     largest: Floats  #: bytes of the largest message
     max_load: Floats  #: flows on the fullest link
     max_link: Ints  #: that link
-    slowdown: Floats  #: time that the busiest link needs, over the time that the slowest message would take alone; 1 = congestion-free
+    slowdown: Floats  #: time that the busiest link needs, over that of the slowest message alone; 1 = congestion-free
     class_names: tuple[str, ...]  #: link classes, "host→leaf" …
     class_load: Floats  #: float64[blocks, classes]: flows on the fullest link of each class
     link_bytes: Floats  #: float64[links]: bytes over the whole schedule
@@ -61,10 +61,14 @@ class Result:
 
     @property
     def algbw(self) -> float:
-        """Bytes per second: size / time."""
-        return self.collective.bytes / self.time
+        """Bytes per second: size / time; 0 where nothing had to move (one rank)."""
+        return self.collective.bytes / self.time if self.time > 0 else 0.0
 
     @property
     def busbw(self) -> float:
         """algbw times the factor that makes it comparable with link speed (nccl-tests)."""
         return self.algbw * self.collective.bus_factor
+
+    def __repr__(self) -> str:
+        c, us = self.collective, self.time * 1e6
+        return f"<Result {c.op.value} of {c.bytes:.0f} B over {c.ranks} ranks: {us:.2f} us, busbw {self.busbw / 1e9:.2f} GB/s>"

@@ -6,7 +6,6 @@ b for bits and a capital B for bytes: 400Gbit/s = 400Gb/s = 50GB/s. A bare numbe
 
 from __future__ import annotations
 
-import math
 import re
 from decimal import Decimal
 
@@ -24,7 +23,7 @@ RATES |= {f"{p}B/s": Decimal(1000**n) for p, n in _PREFIX.items()}
 TIMES = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "μs": Decimal("1e-6")}
 TIMES |= {"ns": Decimal("1e-9"), "ps": Decimal("1e-12")}
 
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*([A-Za-zµμ/]*)\s*", re.ASCII)
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?)\s*([A-Za-zµμ/]*)\s*", re.ASCII)
 
 
 def parse_size(text: object) -> int:
@@ -47,7 +46,7 @@ def parse_rate(text: object) -> float:
     >>> parse_rate("400Gbit/s"), parse_rate("450GB/s")
     (50000000000.0, 450000000000.0)
     """
-    return _quantity(text, RATES, "rate", "400Gbit/s")
+    return float(_quantity(text, RATES, "rate", "400Gbit/s"))
 
 
 def parse_time(text: object) -> float:
@@ -56,10 +55,10 @@ def parse_time(text: object) -> float:
     >>> parse_time("500ns"), parse_time("1.5 us")
     (5e-07, 1.5e-06)
     """
-    return _quantity(text, TIMES, "time", "500ns")
+    return float(_quantity(text, TIMES, "time", "500ns"))
 
 
-def _quantity(text: object, units: dict[str, Decimal] | dict[str, int], noun: str, example: str) -> float:
+def _quantity(text: object, units: dict[str, Decimal] | dict[str, int], noun: str, example: str) -> Decimal:
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         raise InputError(f"{text}: a {noun} needs a unit; write {_suggestion(text, noun)}")
     if not isinstance(text, str) or len(text) > 64:
@@ -72,10 +71,7 @@ def _quantity(text: object, units: dict[str, Decimal] | dict[str, int], noun: st
         raise InputError(f"{text}: a {noun} needs a unit; write {_suggestion(float(number), noun)}")
     if unit not in units:
         raise InputError(f"{text}: {unit!r} is not a unit of a {noun}; write it like {example}")
-    value = float(Decimal(number) * units[unit])
-    if not math.isfinite(value):
-        raise InputError(f"{text}: too large for a {noun}")
-    return value
+    return Decimal(number) * units[unit]
 
 
 def _suggestion(number: float, noun: str) -> str:
@@ -94,9 +90,9 @@ def format_size(nbytes: float) -> str:
     ('1GiB', '1.5KiB', '1000B')
     """
     for unit, scale in (("PiB", 2**50), ("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        text = f"{_digits(round(nbytes / scale, 6))}{unit}"
-        if nbytes >= scale and float(text.removesuffix(unit)) * scale == nbytes:
-            return text
+        number = round(Decimal(nbytes) / scale, 6)
+        if number >= 1 and number * scale == nbytes:
+            return f"{number.normalize():f}{unit}"
     return f"{_digits(nbytes)}B"
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from netsim.scenario.kinds import Spec
 from netsim.scenario.model import Case, Scenario, read_scenario
-from netsim.scenario.source import Source, override, read
+from netsim.scenario.source import Source, override, read, with_setting
+from topologies.errors import InputError
 
 __all__ = ["Case", "Scenario", "Spec", "load"]
 
@@ -26,7 +27,21 @@ def load(
         source = Source(dict(scenario), "scenario")
     else:
         source = read(scenario)
-    pairs = settings.items() if isinstance(settings, Mapping) else [(text, None) for text in settings or ()]
-    for key, value in pairs:
-        source = override(source, key, value) if isinstance(settings, Mapping) else override(source, key)
-    return read_scenario(source)
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            source = override(source, key, value)
+    else:
+        settings = list(settings or ())
+        for setting in settings:
+            source = with_setting(source, setting)
+    loaded = read_scenario(source)
+    _check_effect(loaded, settings)
+    return loaded
+
+
+def _check_effect(scenario: Scenario, settings: Iterable[str]) -> None:
+    """Raises InputError for a setting that every case replaces by its own value."""
+    for setting in settings:
+        key = setting.partition("=")[0].partition(".")[0].strip()
+        if scenario.text.compare and all(key in case.model_fields_set for case in scenario.text.compare):
+            raise InputError(f"{setting}: has no effect, every case gives its own {key}; set compare.0.{key} and so on")

@@ -17,7 +17,7 @@ from netsim.engine import ENGINES
 from netsim.scenario.kinds import Spec, read_parameters, specs_of
 from netsim.scenario.sizes import read_sizes
 from netsim.scenario.source import Source, Where
-from netsim.scenario.wording import Written, fault, lines, worded
+from netsim.scenario.wording import Written, fault, lines, shown, worded
 from netsim.units import parse_time
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
@@ -67,6 +67,18 @@ class FaultCount(Written):
     seed: Seed | None = Field(default=None, description="default: the seed of the scenario")
 
 
+def _fault(value: Any) -> str | FaultCount:
+    if isinstance(value, dict):
+        return FaultCount.model_validate(value)
+    if not isinstance(value, str):
+        raise fault(f"{shown(value)}: must be a cable's name, such as leaf0-spine1, or {{count: …}}")
+    return value
+
+
+_FAULT_SCHEMA = {"anyOf": [{"type": "string"}, FaultCount.model_json_schema()]}
+Fault = Annotated[str | FaultCount, PlainValidator(_fault), WithJsonSchema(_FAULT_SCHEMA)]
+
+
 class Keys(Written):
     """The keys that a scenario and each of its cases may have."""
 
@@ -74,7 +86,7 @@ class Keys(Written):
     server: Annotated[Spec | None, PlainValidator(_server), WithJsonSchema({"x-function": "server"})] = Field(
         default=None, description="GPUs, NVLink and NICs behind every host of the network"
     )
-    faults: list[str | FaultCount] | None = Field(default=None, description="cables pulled, by name or by count")
+    faults: list[Fault] | None = Field(default=None, description="cables pulled, by name or by count")
     routing: specs_of(ROUTERS) | None = Field(default=None, description="default: the fabric's own")  # type: ignore[valid-type]
     ranks: Count | None = Field(default=None, description="default: one for every endpoint, or what the placement says")
     placement: specs_of(PLACEMENTS) | None = Field(default=None, description="default: identity")  # type: ignore[valid-type]

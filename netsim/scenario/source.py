@@ -179,25 +179,29 @@ def dotted(where: Where) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
 
 
-def override(source: Source, setting: str, value: Any = None) -> Source:
-    """The source with one value replaced: `fabric.k=16` as the command line has it, or a dotted key and a value.
-
-    The value of the text form is read as YAML, so that lists and mappings can be set: `fabric=[ring, torus]`. A dotted key into
-    a bare kind (`routing: ecmp`, `routing.seed=3`) turns it into a mapping. Raises InputError.
-    """
+def with_setting(source: Source, setting: str) -> Source:
+    """The source with one value replaced as the command line has it: `fabric.k=16`, the value read as YAML. Raises InputError."""
     key, equals, text = setting.partition("=")
-    name = f"--set {setting}" if equals else f"set {setting}"
+    if not equals:
+        raise InputError(f"--set {setting}: write it as key=value, for example fabric.k=16")
+    return override(source, key, parse_value(text, f"--set {setting}"), f"--set {setting}")
+
+
+def override(source: Source, key: str, value: Any, name: str | None = None) -> Source:
+    """The source with the value of a dotted key replaced; messages call the change `name`.
+
+    A key into a bare kind (`routing: ecmp` and `routing.seed`) turns it into a mapping. Raises InputError.
+    """
+    name = name or f"set {key}"
     path: Where = tuple(int(p) if p.isascii() and p.isdecimal() and len(p) < 9 else p for p in key.strip().split("."))
-    if not all(part != "" for part in path):
-        raise InputError(f"{name}: write it as key=value, for example fabric.k=16")
-    if equals:
-        value = parse_value(text, name)
+    if "" in path or isinstance(path[0], int):
+        raise InputError(f"{name}: not a key; for example fabric.k")
     data = _replaced(source.data, path, value, name)
-    keep = {
-        table: {where: place for where, place in getattr(source, table).items() if where[: len(path)] != path}
-        for table in ("keys", "values")
-    }
-    return Source(data, source.name, source.folder, keep["keys"] | {path: name}, keep["values"] | {path: name})
+    tables = [
+        {where: place for where, place in table.items() if where[: len(path)] != path} | {path: name}
+        for table in (source.keys, source.values)
+    ]
+    return Source(data, source.name, source.folder, *tables)
 
 
 def parse_value(text: str, name: str) -> Any:
