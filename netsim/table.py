@@ -94,7 +94,7 @@ def percent(result: Result, bound: Bound) -> float:
 def time_text(seconds: float) -> str:
     """Microseconds in seven columns, with as many decimals as fit (at most two)."""
     us = seconds * 1e6
-    return next((text for d in (2, 1, 0) if len(text := f"{us:7.{d}f}") <= 7), f"{us:.0f}")
+    return next((text for d in (2, 1, 0) if len(text := f"{us:7.{d}f}") <= 7), f"{us:.0f}" if us < 1e12 else f"{us:.3g}")
 
 
 def rate_text(rate: float) -> str:

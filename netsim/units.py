@@ -23,6 +23,8 @@ RATES |= {f"{p}B/s": Decimal(1000**n) for p, n in _PREFIX.items()}
 TIMES = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "μs": Decimal("1e-6")}
 TIMES |= {"ns": Decimal("1e-9"), "ps": Decimal("1e-12")}
 
+MAX_SECONDS = 30 * 86400
+
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?)\s*([A-Za-zµμ/]*)\s*", re.ASCII)
 
 
@@ -55,7 +57,10 @@ def parse_time(text: object) -> float:
     >>> parse_time("500ns"), parse_time("1.5 us")
     (5e-07, 1.5e-06)
     """
-    return float(_quantity(text, TIMES, "time", "500ns"))
+    value = _quantity(text, TIMES, "time", "500ns")
+    if abs(value) > MAX_SECONDS:
+        raise InputError(f"{text}: longer than a month; write it like 500ns")
+    return float(value)
 
 
 def _quantity(text: object, units: dict[str, Decimal] | dict[str, int], noun: str, example: str) -> Decimal:

@@ -197,10 +197,10 @@ def override(source: Source, key: str, value: Any, name: str | None = None) -> S
     if "" in path or isinstance(path[0], int):
         raise InputError(f"{name}: not a key; for example fabric.k")
     data = _replaced(source.data, path, value, name)
-    tables = [
-        {where: place for where, place in table.items() if where[: len(path)] != path} | {path: name}
-        for table in (source.keys, source.values)
-    ]
+    tables = []
+    for table in (source.keys, source.values):
+        kept = {where: place for where, place in table.items() if where[: len(path)] != path}
+        tables.append({path[:n]: name for n in range(1, len(path) + 1)} | kept | {path: name})
     return Source(data, source.name, source.folder, *tables)
 
 

@@ -20,7 +20,7 @@ def test_rates_read_back_as_written(rate: float) -> None:
     assert parse_rate(format_rate(rate)) == rate
 
 
-@given(positive)
+@given(st.floats(min_value=1e-15, max_value=1e6))
 def test_times_read_back_as_written(seconds: float) -> None:
     assert parse_time(format_time(seconds)) == seconds
 
@@ -55,7 +55,8 @@ def test_rates_are_decimal_and_tell_bits_from_bytes(text: str, rate: float) -> N
         (parse_rate, None, "not a rate"),
         (parse_time, "5m", "'m' is not a unit of a time"),
         (parse_time, "ns", "not a time"),
-        (parse_time, "1e999s", "not a time; write it like 500ns|too large"),
+        (parse_time, "1e999s", "not a time"),
+        (parse_time, "1e90s", "longer than a month"),
         (parse_time, ["1s"], "not a time"),
     ],
 )
