@@ -1,0 +1,48 @@
+# Everything runs in .venv, made on first use. Needs only Python >= 3.11 with pip, and make; no root.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint fmt golden docs bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "netsim needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv --without-pip .venv
+	$(PYTHON) -m pip --python $(BIN)/python --quiet --disable-pip-version-check install --editable '.[test]'
+	touch $@
+
+setup: $(STAMP)  ## make .venv with netsim and what its tests need
+
+demo: $(STAMP)  ## answer the question of the README
+	$(BIN)/netsim run examples/quickstart.yaml
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/pytest -n auto
+
+check: lint test  ## lint, types, import rules, tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(STAMP)  ## format the code and sort its imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: $(STAMP)  ## accept what the examples print now
+	for example in examples/*.yaml; do $(BIN)/netsim run $$example > $${example%.yaml}.out || exit 1; done
+
+docs: $(STAMP)  ## write the generated pages of docs/ anew
+	$(BIN)/python tools/gen_docs.py
+
+bench: $(STAMP)  ## measure speed and memory, and keep the table in benchmarks/README.md
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## remove .venv and caches
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache

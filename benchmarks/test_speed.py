@@ -1,0 +1,18 @@
+"""pytest-benchmark over benchmarks/cases.py; `make bench` runs each in a process of its own, so that peak memory is its own."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any
+
+import pytest
+from cases import CASES, Case
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_speed(case: Case, benchmark: Any) -> None:
+    timed = case.prepare()
+    benchmark.pedantic(timed, rounds=case.rounds, warmup_rounds=1)
+    benchmark.extra_info["bar_seconds"] = case.seconds
+    benchmark.extra_info["bar_gibibytes"] = case.gibibytes
+    benchmark.extra_info["gibibytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
