@@ -34,7 +34,8 @@ def _filled(part: Any) -> Any:
         return {**{k: v for k, v in part.items() if k != "x-function"}, "$ref": f"#/$defs/{part['x-function']}"}
     if "x-names" in part:
         return {**{k: v for k, v in part.items() if k != "x-names"}, "enum": sorted(TABLES["engines"])}
-    return {k: _filled(v) for k, v in part.items()}
+    noise = {"title"} | ({"default"} if part.get("default", 0) is None else set())
+    return {k: _filled(v) for k, v in part.items() if k not in noise or isinstance(v, dict)}
 
 
 def _table_schema(table: Table) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _kind_schema(kind: Kind, name: str) -> dict[str, Any]:
     return {
         "type": "object",
         "description": about,
-        "properties": {"kind": {"const": name}, **schema.get("properties", {})},
+        "properties": {"kind": {"const": name}, **_filled(schema.get("properties", {}))},
         "required": ["kind", *schema.get("required", [])],
         "additionalProperties": False,
     }
@@ -66,4 +67,4 @@ def _server_schema() -> dict[str, Any]:
     from topologies.server import with_servers
 
     schema = kind_of_function(with_servers).model.model_json_schema()
-    return {"type": "object", "properties": schema.get("properties", {}), "additionalProperties": False}
+    return {"type": "object", "properties": _filled(schema.get("properties", {})), "additionalProperties": False}
