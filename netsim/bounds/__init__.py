@@ -63,7 +63,7 @@ def lower_bound(fabric: Fabric, collective: Collective, placement: Placement, *,
     >>> from collectives.placement import identity
     >>> fabric = fat_tree(k=4, link=1e9, latency=0.0)
     >>> bound = lower_bound(fabric, Collective(Op.ALL_REDUCE, 16, 1e9), identity(fabric, 16))
-    >>> bound.time, bound.label, bound.exact
+    >>> round(bound.time, 9), bound.label, bound.exact
     (1.875, 'NIC of every rank', True)
     """
     endpoints = placement.endpoint
@@ -82,5 +82,5 @@ def lower_bound(fabric: Fabric, collective: Collective, placement: Placement, *,
         side=frozen(found.side, np.int32),
         cut_label=found.label,
         path_label=f"latency between {fabric.label_of(int(endpoints[a]))} and {fabric.label_of(int(endpoints[b]))}",
-        exact=found.exact,
+        exact=bool(found.exact),
     )
