@@ -4,181 +4,237 @@ If all messages of a block could flow at full speed at once without filling any 
 whatever the drift: T'[w] = max over its messages of max(T[src], T[dst]) + wait + bytes/rate. A repeated block whose times all
 advance alike from one repetition to the next is skipped forward (a max-plus system in its periodic regime: Baccelli et al.,
 Synchronization and Linearity, 3.7).
+
+Messages of different blocks meet only if a block starts on a link before an earlier one has left it. `Wires` keeps the books for
+that; as long as every rank has passed the end of everything so far, there is nothing to look up.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
 from topologies.fabric import Floats, frozen
-from topologies.jit import allocating_kernel
+from topologies.jit import allocating_kernel, kernel
+
+EARLIER = 1 - 1e-12  # a time before `t * EARLIER` is before t; nearer ones are the same time
+FULL = 1 + 1e-12
+
+BOOK = np.dtype(
+    [
+        ("capacity", "f8"),
+        ("demand", "f8"),  # rates of the rows of the block at hand; zero between calls
+        ("claimed", "f8"),  # rates of all rows entered since the link was last surely idle
+        ("busy_until", "f8"),  # when the last row entered leaves
+    ]
+)
 
 
-class Wires(NamedTuple):
-    """What earlier blocks have left on the links: float64[links] each."""
+@dataclass(frozen=True, eq=False)
+class _Stay:
+    """A block on the wires: the rate of each of its rows, from when and until when."""
 
-    capacity: Floats
-    busy_until: Floats  #: when the last message so far leaves
-    claimed: Floats  #: rates of all rows since the link was last surely idle
-    demand: Floats  #: scratch: rates of this block's rows; zero between calls
-
-
-def idle_wires(capacity: Floats) -> Wires:
-    return Wires(capacity, *(np.zeros(len(capacity)) for _ in range(3)))
+    block: Block
+    wait: Floats
+    rate: Floats
+    ready: Floats  #: the walkers' times before its first repetition
+    before_last: Floats  #: and before its last
 
 
-def advance(block: Block, ready: Floats, wires: Wires, overhead: float) -> tuple[Floats, int] | None:
-    """The walkers' times after the block, and the repetitions walked one by one; None where messages would meet.
+class Wires:
+    """What earlier blocks have left on the links."""
 
-    None leaves `wires` as it was.
-    """
-    paths = block.paths
-    flow = frozen([] if paths.flow is None else paths.flow, np.int32)
-    after, reps, clear = _advance(
-        paths.offsets,
-        paths.links,
-        frozen([] if paths.use is None else paths.use, np.float64),
-        flow,
-        block.row_bytes(),
-        paths.latency + overhead,
-        block.src,
-        block.dst,
-        block.repeat,
-        ready,
-        wires,
-    )
-    return (after, int(reps)) if clear else None
+    def __init__(self, capacity: Floats) -> None:
+        self._books = np.zeros(len(capacity), BOOK)
+        self._books["capacity"] = capacity
+        self._horizon = 0.0  # when everything so far is off the wires
+        self._unentered: _Stay | None = None
 
+    def busy_until(self) -> Floats:
+        """When each link is left by what is on it so far: float64[links], seconds."""
+        self._enter()
+        busy: Floats = self._books["busy_until"].copy()
+        return busy
 
-@allocating_kernel
-def _advance(
-    offsets: Any,
-    links: Any,
-    use: Any,
-    flow: Any,
-    row_bytes: Any,
-    wait: Any,
-    src: Any,
-    dst: Any,
-    repeat: Any,
-    ready: Any,
-    wires: Any,
-) -> Any:
-    rate = _claim(offsets, links, use, wires)
-    clear = _fits(offsets, links, wires) and _no_overlap(offsets, links, flow, wait, src, dst, ready, wires)
-    before, after, reps = ready, ready, 0
-    if clear:
-        alone = np.zeros(len(src))  # seconds of each message once both ends are there
-        for row in range(len(row_bytes)):
-            m = flow[row] if len(flow) else row
-            alone[m] = max(alone[m], wait[row] + row_bytes[row] / rate[row])
-        before, after, reps = _recur(src, dst, alone, repeat, ready)
-        _occupy(offsets, links, flow, wait, row_bytes, rate, src, dst, before, ready, wires)
-    for e in range(len(links)):
-        wires.demand[links[e]] = 0.0
-    return after, reps, clear
+    def advance(self, block: Block, ready: Floats, overhead: float) -> tuple[Floats, int] | None:
+        """The walkers' times after a block, and the repetitions walked one by one; None where messages would meet."""
+        paths = block.paths
+        wait, rate = frozen(paths.latency + overhead, np.float64), np.empty(paths.n_rows)
+        clear = _claim(paths.offsets, paths.links, _or_none(paths.use, np.float64), self._books, rate)
+        if clear and ready.min() < self._horizon * EARLIER:
+            # some walker may reach back into what is still on the wires
+            _release(paths.links, self._books)
+            self._enter()
+            _claim(paths.offsets, paths.links, _or_none(paths.use, np.float64), self._books, rate)
+            clear = _finds_room(paths.offsets, paths.links, *_ends(block), wait, ready, self._books)
+        _release(paths.links, self._books)
+        if not clear:
+            return None
+        alone = wait + block.row_bytes() / rate
+        if paths.flow is not None:  # a message is through when its last row is
+            alone = np.maximum.reduceat(alone, np.searchsorted(paths.flow, np.arange(len(block.src))))
+        before, after, walked = _walk(block, alone, ready)
+        self._unentered = _Stay(block, wait, rate, ready, before)
+        self._horizon = max(self._horizon, float(after.max()))
+        return after, walked
+
+    def _enter(self) -> None:
+        """Write the last block into the books."""
+        stay = self._unentered
+        if stay is None:
+            return
+        self._unentered = None
+        paths, ends = stay.block.paths, _ends(stay.block)
+        _claim(paths.offsets, paths.links, _or_none(paths.use, np.float64), self._books, np.empty_like(stay.rate))
+        nbytes = stay.block.row_bytes()
+        _occupy(paths.offsets, paths.links, *ends, stay.wait, nbytes, stay.rate, stay.ready, stay.before_last, self._books)
 
 
-@allocating_kernel
-def _claim(offsets: Any, links: Any, use: Any, wires: Any) -> Any:
-    """The rate of each row alone, summed up per link in `demand`."""
-    rate = np.empty(len(offsets) - 1)
+def _or_none(array: NDArray[Any] | None, dtype: Any) -> NDArray[Any]:
+    """Kernels take an empty array for None, always of one type, so that they are compiled once."""
+    return frozen([] if array is None else array, dtype)
+
+
+def _ends(block: Block) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return _or_none(block.paths.flow, np.int32), block.src, block.dst
+
+
+def _walk(block: Block, alone: Floats, ready: Floats) -> tuple[Floats, Floats, int]:
+    """(times before the last repetition, times after it, repetitions walked)."""
+    after = ready.copy()
+    if block.repeat == 1:
+        _once(block.src, block.dst, alone, ready, after)
+        return ready, after, 1
+    first, meets = _meetings(block.src, block.dst, len(ready))
+    before = ready.copy()
+    walked, odd = _repeat(block.src, block.dst, alone, first, meets, block.repeat, before, after)
+    return (after, before, walked) if odd else (before, after, walked)
+
+
+@kernel
+def _claim(offsets: Any, links: Any, use: Any, books: Any, rate: Any) -> Any:
+    """The rate of each row alone, summed up per link in `demand`; returns whether all fit at once."""
+    fits = True
     for row in range(len(rate)):
         best = np.inf
         for e in range(offsets[row], offsets[row + 1]):
-            best = min(best, wires.capacity[links[e]] / (use[e] if len(use) else 1.0))
+            best = min(best, books[links[e]].capacity / (use[e] if len(use) else 1.0))
         rate[row] = best
         for e in range(offsets[row], offsets[row + 1]):
-            wires.demand[links[e]] += best * (use[e] if len(use) else 1.0)
-    return rate
+            book = books[links[e]]
+            book.demand += best * (use[e] if len(use) else 1.0)
+            fits = fits and book.demand <= book.capacity * FULL
+    return fits
 
 
-@allocating_kernel
-def _fits(offsets: Any, links: Any, wires: Any) -> Any:
+@kernel
+def _release(links: Any, books: Any) -> None:
     for e in range(len(links)):
-        if wires.demand[links[e]] > wires.capacity[links[e]] * (1 + 1e-12):
-            return False
-    return True
+        books[links[e]].demand = 0.0
 
 
-@allocating_kernel
-def _no_overlap(offsets: Any, links: Any, flow: Any, wait: Any, src: Any, dst: Any, ready: Any, wires: Any) -> Any:
+@kernel
+def _finds_room(offsets: Any, links: Any, flow: Any, src: Any, dst: Any, wait: Any, ready: Any, books: Any) -> Any:
     """Whether every row comes on after earlier blocks have left its links, or finds room beside all that they may still send."""
-    for row in range(len(offsets) - 1):
+    for row in range(len(wait)):
         m = flow[row] if len(flow) else row
         start = max(ready[src[m]], ready[dst[m]]) + wait[row]
         for e in range(offsets[row], offsets[row + 1]):
-            link = links[e]
-            overlaps = start < wires.busy_until[link] * (1 - 1e-12)
-            if overlaps and wires.claimed[link] + wires.demand[link] > wires.capacity[link] * (1 + 1e-12):
+            book = books[links[e]]
+            if start < book.busy_until * EARLIER and book.claimed + book.demand > book.capacity * FULL:
                 return False
     return True
 
 
-@allocating_kernel
-def _recur(src: Any, dst: Any, alone: Any, repeat: Any, ready: Any) -> Any:
-    """Walk the repetitions until all times advance alike, then jump. Returns (times before the last, times after it, walked)."""
-    taking_part = np.zeros(len(ready), np.bool_)
-    for m in range(len(src)):
-        taking_part[src[m]] = True
-        taking_part[dst[m]] = True
-    part = np.flatnonzero(taking_part)
-    before, after = ready.copy(), ready.copy()
-    for rep in range(1, repeat + 1):
-        for w in part:
-            after[w] = 0.0
-        for m in range(len(src)):
-            end = max(before[src[m]], before[dst[m]]) + alone[m]
-            after[src[m]] = max(after[src[m]], end)
-            after[dst[m]] = max(after[dst[m]], end)
-        if rep == repeat:
-            break
-        least, most, last = np.inf, -np.inf, 0.0
-        for w in part:
-            step = after[w] - before[w]
-            least, most, last = min(least, step), max(most, step), max(last, after[w])
-        if most - least <= 4 * 2.3e-16 * last:
-            jump = (repeat - rep) * most
-            for w in part:
-                before[w] += jump
-                after[w] += jump
-            return before, after, rep
-        before, after = after, before
-    return before, after, repeat
-
-
-@allocating_kernel
+@kernel
 def _occupy(
     offsets: Any,
     links: Any,
     flow: Any,
-    wait: Any,
-    row_bytes: Any,
-    rate: Any,
     src: Any,
     dst: Any,
-    before: Any,
+    wait: Any,
+    nbytes: Any,
+    rate: Any,
     ready: Any,
-    wires: Any,
-) -> Any:
-    """Enter the block in the books: when its last repetition leaves each link, and what it may send at once until then."""
-    for row in range(len(offsets) - 1):
+    before_last: Any,
+    books: Any,
+) -> None:
+    """Enter a block: when its last repetition leaves each link, and what may be sent at once until then; `demand` becomes zero."""
+    for row in range(len(rate)):
         m = flow[row] if len(flow) else row
         start = max(ready[src[m]], ready[dst[m]]) + wait[row]
         for e in range(offsets[row], offsets[row + 1]):
-            link = links[e]
-            if wires.demand[link] > 0.0 and start < wires.busy_until[link] * (1 - 1e-12):
-                wires.claimed[link] += wires.demand[link]
-                wires.demand[link] = -1.0  # entered; the caller zeroes it
-    for row in range(len(offsets) - 1):
+            book = books[links[e]]
+            if book.demand > 0.0 and start < book.busy_until * EARLIER:
+                book.claimed += book.demand
+                book.demand = 0.0
+    for row in range(len(rate)):
         m = flow[row] if len(flow) else row
-        end = max(before[src[m]], before[dst[m]]) + wait[row] + row_bytes[row] / rate[row]
+        end = max(before_last[src[m]], before_last[dst[m]]) + wait[row] + nbytes[row] / rate[row]
         for e in range(offsets[row], offsets[row + 1]):
-            link = links[e]
-            if wires.demand[link] > 0.0:
-                wires.claimed[link] = wires.demand[link]
-                wires.demand[link] = -1.0
-            wires.busy_until[link] = max(wires.busy_until[link], end)
+            book = books[links[e]]
+            if book.demand > 0.0:  # nothing of the block came on early: the link was idle
+                book.claimed = book.demand
+                book.demand = 0.0
+            book.busy_until = max(book.busy_until, end)
+
+
+@kernel
+def _once(src: Any, dst: Any, alone: Any, before: Any, after: Any) -> None:
+    """One repetition, message by message; `after` starts as a copy of `before`."""
+    for m in range(len(src)):
+        end = max(before[src[m]], before[dst[m]]) + alone[m]
+        after[src[m]] = max(after[src[m]], end)
+        after[dst[m]] = max(after[dst[m]], end)
+
+
+@allocating_kernel
+def _meetings(src: Any, dst: Any, walkers: Any) -> Any:
+    """The messages of each walker as CSR: (first int64[walkers + 1], messages int32)."""
+    first = np.zeros(walkers + 1, np.int64)
+    for m in range(len(src)):
+        first[src[m] + 1] += 1
+        first[dst[m] + 1] += 1
+    first = np.cumsum(first)
+    at = first.copy()
+    meets = np.empty(first[-1], np.int32)
+    for m in range(len(src)):
+        for w in (src[m], dst[m]):
+            meets[at[w]] = m
+            at[w] += 1
+    return first, meets
+
+
+@kernel
+def _repeat(src: Any, dst: Any, alone: Any, first: Any, meets: Any, repeat: Any, before: Any, after: Any) -> Any:
+    """Walk the repetitions, walker by walker, until all times advance alike; then jump to the last.
+
+    The two arrays take turns. Returns (repetitions walked, whether they have changed places in the end).
+    """
+    walkers = len(before)
+    for rep in range(1, repeat + 1):
+        old, new = (before, after) if rep % 2 else (after, before)
+        least, most, last = np.inf, -np.inf, 0.0
+        for w in range(walkers):
+            if first[w] == first[w + 1]:
+                continue
+            latest = 0.0
+            for i in range(first[w], first[w + 1]):
+                m = meets[i]
+                latest = max(latest, max(old[src[m]], old[dst[m]]) + alone[m])
+            new[w] = latest
+            step = latest - old[w]
+            least, most, last = min(least, step), max(most, step), max(last, latest)
+        if rep == repeat or most - least <= 4 * 2.3e-16 * last:  # alike to the last bits of the times themselves
+            jump = (repeat - rep) * most
+            for w in range(walkers):
+                if first[w] < first[w + 1]:
+                    old[w] += jump
+                    new[w] += jump
+            return rep, rep % 2 == 0
+    return repeat, repeat % 2 == 0

@@ -15,7 +15,7 @@ import numpy as np
 from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine.blocks import Traffic
-from netsim.engine.drift import advance, idle_wires
+from netsim.engine.drift import Wires
 from netsim.engine.events import Outcome, run_events
 from netsim.engine.loads import measure
 from netsim.engine.sharing import ByLatency
@@ -41,7 +41,7 @@ def flow(
     `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`.
     """
     traffic = Traffic(fabric, router, schedule, placement)
-    contention = measure(traffic)
+    contention, _ = measure(traffic)
     if sharing == "inverse-latency":
         traffic = Traffic(fabric, ByLatency(router), schedule, placement)
     walk = _Walk(traffic, overhead)
@@ -57,7 +57,7 @@ class _Walk:
     def __init__(self, traffic: Traffic, overhead: float) -> None:
         self.traffic, self.overhead = traffic, overhead
         self.ready: Floats = np.zeros(traffic.n_walkers)
-        self.wires = idle_wires(traffic.fabric.capacity)
+        self.wires = Wires(traffic.fabric.capacity)
         self.block_end = np.zeros(len(traffic))
         self.next_block = 0
         self.together = 0, 0.0  # the last block before which all walkers were at one time, and that time
@@ -68,7 +68,7 @@ class _Walk:
         if np.ptp(self.ready) <= 1e-13 * self.ready.max():
             self.together = self.next_block, float(self.ready.max())
         block = self.traffic[self.next_block]
-        moved = advance(block, self.ready, self.wires, self.overhead)
+        moved = self.wires.advance(block, self.ready, self.overhead)
         if moved is not None:
             after, walked = moved
             self.counters["free_steps"] += walked
@@ -89,7 +89,7 @@ class _Walk:
         if first != self.next_block:
             return False
         block = self.traffic[self.next_block]
-        outcome = run_events([block], [1], np.zeros_like(self.ready), np.zeros_like(self.wires.busy_until), *self._physics())
+        outcome = run_events([block], [1], np.zeros_like(self.ready), np.zeros(self.traffic.fabric.n_links), *self._physics())
         self._count(outcome)
         if np.ptp(outcome.ready) > 1e-13 * outcome.ready.max():
             return False
@@ -99,10 +99,10 @@ class _Walk:
 
     def _by_events(self) -> None:
         """All that is left by events, from here or, where earlier blocks are still on the wires, from the last time together."""
-        outcome = self._events_from(self.next_block, self.ready, self.wires.busy_until)
+        outcome = self._events_from(self.next_block, self.ready, self.wires.busy_until())
         if outcome.clash:
             self.next_block, start = self.together
-            outcome = self._events_from(self.next_block, np.full_like(self.ready, start), np.zeros_like(self.wires.busy_until))
+            outcome = self._events_from(self.next_block, np.full_like(self.ready, start), np.zeros(self.traffic.fabric.n_links))
         self.ready = outcome.ready
         self.block_end[self.next_block :] = outcome.block_end
         self.next_block = len(self.traffic)

@@ -27,38 +27,47 @@ def loads(fabric: Fabric, router: Router, schedule: Schedule, placement: Placeme
     messages alike, a ranking of maps and routes elsewhere (bigraph-hdrm: T(π) with α and load_t(e; π)).
     """
     traffic = Traffic(fabric, router, schedule, placement)
-    contention = measure(traffic)
-    step = contention.step_seconds + overhead
-    block_end = np.cumsum(step * contention.repeat)
-    hops = int(sum(len(block.paths.links) for block in traffic)) if len(traffic) <= 64 else 0
+    contention, hops = measure(traffic)
+    block_end = np.cumsum((contention.step_seconds + overhead) * contention.repeat)
     time = float(block_end[-1]) if len(block_end) else 0.0
     return Result(schedule.collective, time, "loads", contention, frozen(block_end, np.float64), {"flow_hops": hops})
+
+
+LOAD = np.dtype(
+    [
+        ("capacity", "f8"),
+        ("count", "f8"),  # flows in one repetition of the block at hand; zero between blocks
+        ("bytes", "f8"),  # their bytes
+        ("total", "f8"),  # bytes of all blocks so far
+    ]
+)
 
 
 @dataclass
 class _Ledger:
     """What is added up while the blocks go by."""
 
-    count: Floats
-    bytes: Floats
-    touched: NDArray[np.int32]
-    total: Floats
+    links: NDArray[np.void]  #: LOAD[links]
+    touched: NDArray[np.int32]  #: links that the block at hand uses
+    seconds: Floats  #: how long each of those needs for it
+    hops: int = 0
     hot: dict[int, tuple[float, int, float, float]] = field(default_factory=dict)  # link: (weight, block, load, seconds)
 
 
-def measure(traffic: Traffic) -> Contention:
-    """The contention of a schedule: one pass over the hops of every block."""
+def measure(traffic: Traffic) -> tuple[Contention, int]:
+    """The contention of a schedule, and the hops counted for it: one pass over the paths of every block."""
     fabric = traffic.fabric
     classes, class_names = link_classes(fabric)
-    n = fabric.n_links
-    ledger = _Ledger(np.zeros(n), np.zeros(n), np.zeros(n, np.int32), np.zeros(n))
+    ledger = _Ledger(np.zeros(fabric.n_links, LOAD), np.empty(fabric.n_links, np.int32), np.empty(fabric.n_links))
+    ledger.links["capacity"] = fabric.capacity
     rows = []
     class_load = np.zeros((len(traffic), len(class_names)))
     for i, block in enumerate(traffic):
-        found = _one_block(i, block, fabric, classes, class_load[i], ledger)
+        found = _one_block(i, block, classes, class_load[i], ledger)
         rows.append((block.first_step, block.repeat, len(block.src), *found))
+        ledger.hops += len(block.paths.links)
     first, repeat, messages, largest, top, link, slowdown, seconds = zip(*rows, strict=True) if rows else ((),) * 8
-    return Contention(
+    contention = Contention(
         first_step=frozen(first, np.int32),
         repeat=frozen(repeat, np.int32),
         messages=frozen(messages, np.int32),
@@ -68,94 +77,89 @@ def measure(traffic: Traffic) -> Contention:
         slowdown=frozen(slowdown, np.float64),
         class_names=class_names,
         class_load=frozen(class_load, np.float64),
-        link_bytes=frozen(ledger.total, np.float64),
+        link_bytes=frozen(ledger.links["total"], np.float64),
         hottest=_hottest(traffic, ledger),
         step_seconds=frozen(seconds, np.float64),
     )
+    return contention, ledger.hops
 
 
 def _one_block(
-    index: int, block: Block, fabric: Fabric, classes: NDArray[np.int16], class_load: Floats, ledger: _Ledger
+    index: int, block: Block, classes: NDArray[np.int16], class_load: Floats, ledger: _Ledger
 ) -> tuple[float, float, int, float, float]:
     """Add one block to the ledger; (largest message, fullest link's load, that link, slowdown, seconds of a step)."""
     paths = block.paths
-    n, top, link, drain, alone = _count(
-        paths.offsets,
-        paths.links,
-        frozen([] if paths.use is None else paths.use, np.float64),
-        frozen([] if paths.share is None else paths.share, np.float64),
-        block.row_bytes(),
-        fabric.capacity,
-        classes,
-        class_load,
-        ledger.count,
-        ledger.bytes,
-        ledger.touched,
-    )
-    touched = ledger.touched[:n]
-    seconds = ledger.bytes[touched] / fabric.capacity[touched]
-    _keep_hottest(ledger, index, block.repeat, touched, seconds)
-    ledger.total[touched] += block.repeat * ledger.bytes[touched]
-    ledger.count[touched] = 0
-    ledger.bytes[touched] = 0
+    use = frozen([] if paths.use is None else paths.use, np.float64)
+    share = frozen([] if paths.share is None else paths.share, np.float64)
+    n, alone = _count(paths.offsets, paths.links, use, share, block.row_bytes(), ledger.links, ledger.touched)
+    top, link, drain = _sum_up(ledger.links, ledger.touched, n, block.repeat, classes, class_load, ledger.seconds)
+    _keep_hottest(ledger, index, block.repeat, n, drain)
+    _clear(ledger.links, ledger.touched, n)
     latency = float(paths.latency.max()) if paths.n_rows else 0.0
     return float(block.bytes.max()), top, link, drain / alone if alone else 1.0, latency + drain
 
 
 @kernel
-def _count(
-    offsets: Any,
-    links: Any,
-    use: Any,
-    share: Any,
-    row_bytes: Any,
-    capacity: Any,
-    classes: Any,
-    class_load: Any,
-    count: Any,
-    nbytes: Any,
-    touched: Any,
-) -> Any:
-    """Add a block's flows to `count` and `nbytes` (float64[links]) and list the links in `touched`.
+def _count(offsets: Any, links: Any, use: Any, share: Any, row_bytes: Any, load: Any, touched: Any) -> Any:
+    """Add a block's flows to the links' counts and bytes and list the links in `touched`.
 
-    Returns (links touched, highest count, its link, the longest drain time of a link, the longest time of a message alone).
+    Returns (links touched, the longest time of a message alone).
     """
     n, alone = 0, 0.0
-    for row in range(len(offsets) - 1):
-        weight = share[row] if len(share) else 1.0
+    for row in range(len(row_bytes)):
+        weight, nbytes = (share[row] if len(share) else 1.0), row_bytes[row]
         for e in range(offsets[row], offsets[row + 1]):
-            link = links[e]
+            link = load[links[e]]
             u = use[e] if len(use) else 1.0
-            if count[link] == 0.0:
-                touched[n] = link
+            if link.count == 0.0:
+                touched[n] = links[e]
                 n += 1
-            count[link] += weight * u
-            nbytes[link] += row_bytes[row] * u
-            alone = max(alone, row_bytes[row] * u / capacity[link])
+            link.count += weight * u
+            link.bytes += nbytes * u
+            if nbytes * u > alone * link.capacity:
+                alone = nbytes * u / link.capacity
+    return n, alone
+
+
+@kernel
+def _sum_up(load: Any, touched: Any, n: Any, repeat: Any, classes: Any, class_load: Any, seconds: Any) -> Any:
+    """Enter the block in the totals and class maxima; (highest count, its link, longest drain time of a link)."""
     top, top_link, drain = 0.0, -1, 0.0
     for i in range(n):
-        link = touched[i]
-        if count[link] > top:
-            top, top_link = count[link], link
-        drain = max(drain, nbytes[link] / capacity[link])
-        class_load[classes[link]] = max(class_load[classes[link]], count[link])
-    return n, top, top_link, drain, alone
+        link = load[touched[i]]
+        if link.count > top or (link.count == top and touched[i] < top_link):
+            top, top_link = link.count, touched[i]
+        seconds[i] = link.bytes / link.capacity
+        drain = max(drain, seconds[i])
+        link.total += repeat * link.bytes
+        kind = classes[touched[i]]
+        class_load[kind] = max(class_load[kind], link.count)
+    return top, top_link, drain
 
 
-def _keep_hottest(ledger: _Ledger, index: int, repeat: int, touched: NDArray[np.int32], seconds: Floats) -> None:
+@kernel
+def _clear(load: Any, touched: Any, n: Any) -> None:
+    for i in range(n):
+        load[touched[i]].count = 0.0
+        load[touched[i]].bytes = 0.0
+
+
+def _keep_hottest(ledger: _Ledger, index: int, repeat: int, n: int, drain: float) -> None:
     """Remember the links that need longest for a round, repetitions counted; ties go to the earlier block and the lower link."""
-    worst = seconds.max(initial=0.0) * repeat
-    floor = min((weight for weight, *_ in ledger.hot.values()), default=0.0)
-    if len(ledger.hot) >= _HOTTEST and worst <= floor:
+    floor = min((weight for weight, *_ in ledger.hot.values()), default=0.0) if len(ledger.hot) >= _HOTTEST else 0.0
+    if drain * repeat <= floor:
         return
-    candidates = np.flatnonzero(seconds * repeat > (floor if len(ledger.hot) >= _HOTTEST else 0.0))
+    touched, seconds = ledger.touched[:n], ledger.seconds[:n]
+    candidates = np.flatnonzero(seconds * repeat > floor)
     if len(candidates) > _HOTTEST:
+        least = -np.partition(-seconds[candidates], _HOTTEST - 1)[_HOTTEST - 1]
+        candidates = candidates[seconds[candidates] >= least]
         order = np.lexsort((touched[candidates], -seconds[candidates]))
         candidates = candidates[order[:_HOTTEST]]
     for c in candidates.tolist():
         link, weight = int(touched[c]), float(seconds[c]) * repeat
         if weight > ledger.hot.get(link, (0.0,))[0]:
-            ledger.hot[link] = (weight, index, float(ledger.count[link]), float(seconds[c]))
+            ledger.hot[link] = (weight, index, float(ledger.links[link]["count"]), float(seconds[c]))
     keep = sorted(ledger.hot.items(), key=lambda item: (-item[1][0], item[1][1], item[0]))[:_HOTTEST]
     ledger.hot = dict(keep)
 
