@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from netsim.bounds.contracted import Contracted, Longs
 from topologies.errors import Unroutable
 from topologies.fabric import Fabric, Floats, Ints
+from topologies.jit import allocating_kernel
 
 
 def farthest(fabric: Fabric, endpoints: Ints, rank: int = 0, sweeps: int = 4) -> tuple[int, int, float]:
@@ -60,7 +60,7 @@ def _spread(fabric: Fabric, sources: Ints, label: Longs) -> tuple[Floats, Longs]
     return distance, owner
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _relax(offsets: Longs, order: Ints, dst: Ints, weight: Floats, sources: Longs, distance: Floats, owner: Longs) -> None:
     """Label-correcting shortest paths with a first-in-first-out queue: breadth-first search where all latencies are equal."""
     n = len(distance)
@@ -80,7 +80,7 @@ def _relax(offsets: Longs, order: Ints, dst: Ints, weight: Floats, sources: Long
                     count, waiting[v] = count + 1, True
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _hop_sum(offsets: Longs, head: Longs, ranks: NDArray[np.int64], sinks: Longs) -> int:
     total = 0
     hops, queue = np.empty(len(ranks), dtype=np.int64), np.empty(len(ranks), dtype=np.int64)

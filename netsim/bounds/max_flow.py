@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from topologies.jit import allocating_kernel
 
 Longs = NDArray[np.int64]
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def first_short(
     offsets: Longs,
     head: Longs,
@@ -43,7 +44,7 @@ def first_short(
     return len(sinks), need, np.empty(0, dtype=np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _flow(
     offsets: Longs,
     head: Longs,
@@ -86,7 +87,7 @@ def _flow(
     return flow, reached.copy() if flow < need else np.empty(0, dtype=np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _levels(
     offsets: Longs,
     head: Longs,
@@ -121,7 +122,7 @@ def _levels(
     return depth, n
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating_kernel
 def _blocking(
     offsets: Longs,
     head: Longs,
