@@ -91,8 +91,8 @@ def _plot_targets(paths: list[Path]) -> list[Path]:
 
 
 def _draw(report: Report, target: Path) -> None:
-    from netsim.output import tell, write_whole
+    from netsim.output import tell
     from netsim.plot import plot
 
-    write_whole(target, lambda path: plot(report.runs, path))
+    plot(report.runs, target)
     tell(f"wrote {target}")

@@ -13,7 +13,7 @@ Where = tuple[str | int, ...]  #: ("fabric", "k") or ("compare", 0, "fabric")
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-MAX_VALUES = 100_000
+MAX_VALUES = 20_000
 
 
 @dataclass(frozen=True)

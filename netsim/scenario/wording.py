@@ -86,6 +86,7 @@ def lines(error: ValidationError, source: Source, inside: Where = ()) -> list[st
         f"{source.place(where, key=message.startswith('unknown key'))}: {dotted(where) or 'scenario'}: {message}"
         for where, messages in found.items()
         for message in _best(messages)
+        if not (_of_form(message) and any(other[: len(where)] == where != other for other in found))
     ]
     return sorted(told, key=_line_and_column)
 
@@ -109,8 +110,13 @@ def _written(data: Any, where: Where, *, keep_last: bool) -> Where:
 
 def _best(messages: list[str]) -> list[str]:
     """Of the errors of the branches of a union, one: what the branch that fits the form of the value says."""
-    told = [m for m in messages if ": must be a " not in m] or messages
+    told = [m for m in messages if not _of_form(m)] or messages
     return told[:1]
+
+
+def _of_form(message: str) -> bool:
+    """Whether a value was refused for its form; where something inside it was refused too, another branch liked the form."""
+    return ": must be a " in message
 
 
 def _details(error: Any, known: list[str]) -> InitErrorDetails:

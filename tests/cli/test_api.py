@@ -44,6 +44,18 @@ def test_a_sweep_gives_the_times_of_single_runs() -> None:
     assert swept == [ns.run(job, {"collective.size": size}).result.time for size in sizes]
 
 
+def test_a_sweep_asks_for_every_path_once(monkeypatch) -> None:
+    from topologies.routing.pgft import PgftRouter
+
+    asked = []
+    plain = PgftRouter.paths
+    monkeypatch.setattr(PgftRouter, "paths", lambda self, *flows: asked.append(len(flows[0])) or plain(self, *flows))
+    ns.run(JOB)
+    once, asked[:] = len(asked), []
+    ns.run(JOB, {"collective.size": ["1KiB", "1MiB", "1GiB"]})
+    assert len(asked) == once > 0
+
+
 def test_the_parts_one_by_one_make_the_same_run() -> None:
     from netsim.engine.flow import flow
 

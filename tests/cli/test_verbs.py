@@ -145,6 +145,13 @@ def test_output_goes_to_a_file_whole_or_not_at_all(small: str, tmp_path: Path, c
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("name", ["picture.svg", "picture.png"])
+def test_plots(small: str, tmp_path: Path, capsys, name: str) -> None:
+    assert main(["run", small, "--plot", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).stat().st_size > 5000
+    assert capsys.readouterr().err == f"wrote {tmp_path / name}\n"
+
+
 def test_show_check_and_doctor(small: str, tmp_path: Path, capsys) -> None:
     assert main(["show", small]) == 0
     shown = capsys.readouterr().out

@@ -48,7 +48,7 @@ def test_a_key_twice_names_both_places_and_the_rest_is_still_read() -> None:
         ("? [1]\n: 2\n", "f.yaml:1:3: a key must be a plain word"),
         ("a: " + "9" * 5000, "too long for a number"),
         ("[" * 100_000, "nested more than 32 deep"),
-        ("a: [" + "1," * 200_000 + "]", "more than 100000 values"),
+        ("a: [" + "1," * 50_000 + "]", "more than 20000 values"),
     ],
 )
 def test_what_is_no_scenario_is_told_in_one_line(text: str, told: str) -> None:
