@@ -164,7 +164,10 @@ def _occupy(
     before_last: Any,
     books: Any,
 ) -> None:
-    """Enter a block: when its last repetition leaves each link, and what may be sent at once until then; `demand` becomes zero."""
+    """Enter a block: when it leaves each link, and what it may send at once until then; `demand` becomes zero.
+
+    `ready` and `before_last`: the walkers' times before the first and the last repetition.
+    """
     for row in range(len(rate)):
         m = flow[row] if len(flow) else row
         start = max(ready[src[m]], ready[dst[m]]) + wait[row]
