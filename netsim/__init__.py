@@ -1,7 +1,7 @@
 """netsim: simulate cluster networks and co-design the collectives that run on them.
 
     import netsim as ns
-    report = ns.run("examples/quickstart.yaml", {"fabric.k": 16})
+    report = ns.run("examples/smallest.yaml", {"fabric.k": 16})
 
 Names are imported when they are first used, so that `import netsim` costs nothing.
 """

@@ -69,11 +69,11 @@ def build(scenario: Scenario, case: Case) -> Job:
 
 def default_algorithm(op: Op, ranks: int) -> str:
     """The algorithm for an operation that names none: halving-doubling where the ranks are a power of two, else ring;
-    binomial-tree for broadcast and reduce; direct for all-to-all."""
+    binomial-tree for broadcast and reduce; pairwise-xor for all-to-all."""
     if op in (Op.BROADCAST, Op.REDUCE):
         return "binomial-tree"
     if op is Op.ALL_TO_ALL:
-        return "direct"
+        return "pairwise-xor"
     return "ring" if ranks & (ranks - 1) else "halving-doubling"
 
 

@@ -28,7 +28,7 @@ def show(scenario: Scenario, settings: Settings = None, engine: EngineName = Non
 
 def _shown(job: Job) -> Iterator[str]:
     if job.case.name:
-        yield ""
+        yield "---"
         yield f"# case: {job.case.name}"
     yield from yaml_lines(dict(job.specs))
     yield "#"
@@ -67,7 +67,7 @@ def _sizes(job: Job) -> Iterator[str]:
         yield f"# note:     {note}"
     channels = f" over {len(schedule.channels)} channels" if len(schedule.channels) > 1 else ""
     yield f"# schedule: {schedule.algorithm}: {schedule.n_steps} rounds, {messages} messages{channels}"
-    yield f"# memory:   about {_mebibytes(estimated_memory(job))} MiB at the most"
+    yield f"# memory:   about {_mebibytes(estimated_memory(job))} MiB, beside the 150 of Python and its libraries"
 
 
 def _mebibytes(nbytes: float) -> int:

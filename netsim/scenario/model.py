@@ -79,6 +79,12 @@ _FAULT_SCHEMA = {"anyOf": [{"type": "string"}, FaultCount.model_json_schema()]}
 Fault = Annotated[str | FaultCount, PlainValidator(_fault), WithJsonSchema(_FAULT_SCHEMA)]
 
 
+_BY_OPERATION = (
+    "default: halving-doubling where the ranks are a power of two, else ring; binomial-tree for broadcast and reduce; "
+    "pairwise-xor for all-to-all"
+)
+
+
 class Keys(Written):
     """The keys that a scenario and each of its cases may have."""
 
@@ -91,7 +97,7 @@ class Keys(Written):
     ranks: Count | None = Field(default=None, description="default: one for every endpoint, or what the placement says")
     placement: specs_of(PLACEMENTS) | None = Field(default=None, description="default: identity")  # type: ignore[valid-type]
     collective: CollectiveText | None = Field(default=None, description="the operation and its sizes")
-    algorithm: specs_of(ALGORITHMS) | None = Field(default=None, description="default: by operation")  # type: ignore[valid-type]
+    algorithm: specs_of(ALGORITHMS) | None = Field(default=None, description=_BY_OPERATION)  # type: ignore[valid-type]
     engine: Annotated[str, AfterValidator(_engine), WithJsonSchema({"x-names": "engine"})] | None = Field(
         default=None, description="default: flow"
     )
