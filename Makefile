@@ -36,6 +36,7 @@ fmt: $(STAMP)  ## format the code and sort its imports
 	$(BIN)/ruff format .
 
 golden: $(STAMP)  ## accept what the examples print now
+	$(BIN)/netsim schema > examples/scenario.schema.json
 	for example in examples/*.yaml; do $(BIN)/netsim run $$example > $${example%.yaml}.out || exit 1; done
 
 docs: $(STAMP)  ## write the generated pages of docs/ anew

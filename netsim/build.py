@@ -12,6 +12,7 @@ from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Collective, Op
 from collectives.placement import Placement
 from collectives.schedule import Schedule
+from netsim.engine import ENGINES
 from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of, shortened
 from netsim.scenario.model import Case, FaultCount, Scenario
 from topologies import ROUTERS, TOPOLOGIES
@@ -20,7 +21,7 @@ from topologies.fabric import Fabric
 from topologies.paths import Router
 from topologies.registry import Table
 
-_TABLES = {"fabric": TOPOLOGIES, "routing": ROUTERS, "placement": PLACEMENTS, "algorithm": ALGORITHMS}
+_TABLES = {"fabric": TOPOLOGIES, "routing": ROUTERS, "placement": PLACEMENTS, "algorithm": ALGORITHMS, "engine": ENGINES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Job:
     placement: Placement
     schedule: Schedule  #: for the first size; `resized` for the others
     specs: Mapping[str, Any]  #: the resolved case: key -> what a scenario would say
-    titles: Mapping[str, str]  #: routing, placement and algorithm in a few words: seeds, and what is not a default
+    titles: Mapping[str, str]  #: routing, placement, algorithm, engine in a few words: seeds, and what is no default
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -61,9 +62,9 @@ def build(scenario: Scenario, case: Case) -> Job:
     with _blaming(scenario, case, "algorithm"):
         defaults = {"server_size": fabric.server_size}
         schedule = _call(ALGORITHMS, algorithm, scenario, case, collective, **defaults)
-    chosen = {"fabric": case.fabric, "routing": routing, "placement": seat, "algorithm": algorithm}
+    chosen = {"fabric": case.fabric, "routing": routing, "placement": seat, "algorithm": algorithm, "engine": case.engine}
     specs = _resolved(case, chosen, ranks, fabric)
-    titles = {key: _title(_TABLES[key], specs[key]) for key in ("routing", "placement", "algorithm")}
+    titles = {key: _title(_TABLES[key], specs[key]) for key in _TABLES if key != "fabric"}
     return Job(case, fabric, router, placement, schedule, specs, titles)
 
 
@@ -158,7 +159,7 @@ def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric
         "placement": full["placement"],
         "collective": collective,
         "algorithm": full["algorithm"],
-        "engine": case.engine,
+        "engine": full["engine"],
         "overhead": format_time(case.overhead),
         "seed": case.seed,
     }

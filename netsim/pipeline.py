@@ -94,7 +94,7 @@ def run(
 
 def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int = 1) -> Run:
     """Every size of a job. Fabric, schedule and paths are made once."""
-    engine, overhead = ENGINES.load(job.case.engine), job.case.overhead
+    engine, options = ENGINES.load(job.case.engine.kind), {"overhead": job.case.overhead, **job.case.engine.parameters}
     router = Remembered(job.router) if len(job.sizes) > 1 else job.router
     limit = bound_of(job)
     results, bounds = [], []
@@ -102,7 +102,7 @@ def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int 
         if progress:
             progress(done * len(job.sizes) + n, of * len(job.sizes), job.case.name or job.fabric.name)
         schedule = job.schedule.resized(size)
-        result: Result = engine(job.fabric, router, schedule, job.placement, overhead=overhead)
+        result: Result = engine(job.fabric, router, schedule, job.placement, **options)
         bounds.append(limit.resized(size))
         if result.time < bounds[-1].time * (1 - 1e-9):
             raise NetsimError(

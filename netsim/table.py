@@ -61,7 +61,7 @@ def header(run: Run) -> Iterator[str]:
     yield f"# fabric: {fabric.name}: {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables"
     yield f"# routing: {titles['routing']}   placement: {titles['placement']}   ranks: {job.placement.ranks}"
     op, by = job.schedule.collective.op.value, titles["algorithm"]
-    yield f"# collective: {op} by {by}   engine: {job.case.engine}   seed: {job.case.seed}"
+    yield f"# collective: {op} by {by}   engine: {titles['engine']}   seed: {job.case.seed}"
 
 
 def row(result: Result, bound: Bound, verified: bool) -> str:

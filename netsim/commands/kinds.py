@@ -45,8 +45,7 @@ def _rows(table: Table) -> Iterator[str]:
         about = (inspect.getdoc(kind.function) or "").partition("\n")[0]
         yield f"  {name:<{width}}  {about}"
         fields = kind.model.model_fields
-        own = [p for p in fields if table.noun != "engine"]
-        given = [f"{p}*" if fields[p].is_required() else f"{p}={_brief(kind.write({p: fields[p].default})[p])}" for p in own]
+        given = [f"{p}*" if fields[p].is_required() else f"{p}={_brief(kind.write({p: fields[p].default})[p])}" for p in fields]
         if given:
             yield f"  {'':<{width}}    {', '.join(given)}"
 

@@ -14,4 +14,4 @@ EngineName = Annotated[str | None, typer.Option("--engine", metavar="ENGINE", he
 
 def settings_of(settings: list[str] | None, engine: str | None) -> list[str]:
     """All settings of a command line in order."""
-    return [*(settings or []), *([f"engine={engine}"] if engine else [])]
+    return [*([f"engine={engine}"] if engine else []), *(settings or [])]

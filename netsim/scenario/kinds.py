@@ -95,7 +95,7 @@ def kind_of_function(function: Callable[..., Any]) -> Kind:
     files = set()
     unit_of: dict[str, str | None] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
+        if parameter.kind is not parameter.KEYWORD_ONLY or name == "overhead":  # the scenario has a key of its own for it
             continue
         hint = _writable(hints.get(name, Any))
         if hint is None:

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, WithJsonSchema
 
 from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Op, op_named
@@ -22,7 +22,6 @@ from netsim.units import parse_time
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
 from topologies.params import Count, Seed
-from topologies.registry import did_you_mean
 
 MAX_CASES = 100
 
@@ -31,12 +30,6 @@ def _server(value: Any) -> Spec:
     from topologies.server import with_servers
 
     return value if isinstance(value, Spec) else read_parameters(with_servers, value)
-
-
-def _engine(value: str) -> str:
-    if value not in ENGINES:
-        raise fault(f"unknown engine {value!r}{did_you_mean(value, ENGINES)}")
-    return value
 
 
 _SIZE_TEXT = {"type": "string", "examples": ["1GiB", "1MiB..1GiB*4"]}
@@ -98,9 +91,7 @@ class Keys(Written):
     placement: specs_of(PLACEMENTS) | None = Field(default=None, description="default: identity")  # type: ignore[valid-type]
     collective: CollectiveText | None = Field(default=None, description="the operation and its sizes")
     algorithm: specs_of(ALGORITHMS) | None = Field(default=None, description=_BY_OPERATION)  # type: ignore[valid-type]
-    engine: Annotated[str, AfterValidator(_engine), WithJsonSchema({"x-names": "engine"})] | None = Field(
-        default=None, description="default: flow"
-    )
+    engine: specs_of(ENGINES) | None = Field(default=None, description="default: flow")  # type: ignore[valid-type]
     overhead: Time | None = Field(default=None, description="seconds that a message costs at its ends; default: 0s")
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] | None = Field(
         default=None, description="default: 0; handed to whatever takes a seed and was not given one"
@@ -119,6 +110,9 @@ class ScenarioText(Keys):
     compare: list[CaseText] | None = Field(default=None, description="cases side by side")
 
 
+_FLOW = Spec("flow")
+
+
 @dataclass(frozen=True)
 class Case:
     """One fabric, one job, one collective over its sizes. None: left to the default that the fabric or the ranks decide."""
@@ -132,7 +126,7 @@ class Case:
     ranks: int | None = None
     placement: Spec | None = None
     algorithm: Spec | None = None
-    engine: str = "flow"
+    engine: Spec = _FLOW
     overhead: float = 0.0
     seed: int = 0
     at: Where = ()  #: the case's place in the file: () or ("compare", 0)
@@ -151,7 +145,7 @@ class Scenario:
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
-        """Every case, the lists under `fabric`, `routing`, `placement` and `algorithm` multiplied out."""
+        """Every case, the lists under `fabric`, `routing`, `placement`, `algorithm` and `engine` multiplied out."""
         if not self.text.compare:
             return _cases(self.text, "", ())
         out: list[Case] = []
@@ -169,7 +163,7 @@ class Scenario:
         return f"<Scenario {self.name}: {len(self.cases)} case{'s' * (len(self.cases) > 1)}>"
 
 
-_LISTS = ("fabric", "routing", "placement", "algorithm")
+_LISTS = ("fabric", "routing", "placement", "algorithm", "engine")
 
 
 def _cases(keys: Keys, name: str, at: Where) -> tuple[Case, ...]:

@@ -17,7 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """The schema of a scenario file; kinds that cannot be loaded are left out."""
     schema = _filled(ScenarioText.model_json_schema())
-    schema["$defs"] |= {table.noun: _table_schema(table) for table in TABLES.values() if table.noun != "engine"}
+    schema["$defs"] |= {table.noun: _table_schema(table) for table in TABLES.values()}
     schema["$defs"]["server"] = _server_schema()
     return {"$schema": DIALECT, **schema, "title": "netsim scenario"}
 
@@ -32,8 +32,6 @@ def _filled(part: Any) -> Any:
         return {**{k: v for k, v in part.items() if k != "x-table"}, "$ref": f"#/$defs/{part['x-table']}"}
     if "x-function" in part:
         return {**{k: v for k, v in part.items() if k != "x-function"}, "$ref": f"#/$defs/{part['x-function']}"}
-    if "x-names" in part:
-        return {**{k: v for k, v in part.items() if k != "x-names"}, "enum": sorted(TABLES["engines"])}
     noise = {"title"} | ({"default"} if part.get("default", 0) is None else set())
     return {k: _filled(v) for k, v in part.items() if k not in noise or isinstance(v, dict)}
 
