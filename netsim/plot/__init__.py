@@ -49,7 +49,7 @@ def plot(runs: Sequence[Run], path: str | Path) -> None:
 
 
 def figure(runs: Sequence[Run]) -> Figure:
-    """The picture as a matplotlib Figure, which notebooks show: no pyplot state, no backend chosen.
+    """The picture as a matplotlib Figure: no pyplot state, no backend chosen.
 
     Raises InputError where there are no runs.
     """

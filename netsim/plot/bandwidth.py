@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite, log2, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from netsim.plot.page import MARGIN, WIDTH, Page, colour, cut, marker, printable
-from netsim.plot.words import bound_busbw, busbw, largest, percent, title
+from netsim.plot.page import MARGIN, WIDTH, Page, colour, cut, marker, printable, text_width
+from netsim.plot.words import bound_busbw, busbw, largest, percent, rate_text, title
 from netsim.units import format_size
 
 if TYPE_CHECKING:
     from netsim.pipeline import Run
 
-_LEFT, _RIGHT = 0.85, 0.75
+_LEFT, _RIGHT = 0.85, 0.85
 _SHARED = "0.25"  # of a bound that all cases have
+_DASHES = (0.0, (4.0, 4.0))
 _BAR = 0.52  # inches from one bar to the next
 _BOUND_POINTS = 101
-_END_LABELS = 12  # cases whose lines end in a label; more would cover one another
+_END_LABELS = 8  # cases whose lines end in a label; more would cover one another
 
 
 def bandwidth(page: Page, runs: Sequence[Run]) -> None:
@@ -32,9 +33,13 @@ def bandwidth(page: Page, runs: Sequence[Run]) -> None:
 
 
 def _bounds_agree(runs: Sequence[Run]) -> bool:
-    """Whether one line can stand for the bounds of all cases."""
-    rows = [{r.collective.bytes: bound_busbw(r, b) for r, b in run.rows()} for run in runs]
-    return all(row.keys() == rows[0].keys() and np.allclose([*row.values()], [*rows[0].values()], 1e-6) for row in rows)
+    """Whether one line can stand for the bounds of all cases: the same cut binds, and the eye sees one line."""
+    rows = [{r.collective.bytes: (b.label, bound_busbw(r, b)) for r, b in run.rows()} for run in runs]
+    if any(row.keys() != rows[0].keys() for row in rows):
+        return False
+    seen = 0.004 * _reach(runs)
+    pairs = [(row[size], rows[0][size]) for row in rows for size in row]
+    return all(label == first and abs(rate - other) <= seen for (label, rate), (first, other) in pairs)
 
 
 def _reach(runs: Sequence[Run]) -> float:
@@ -53,8 +58,10 @@ def _curves(page: Page, runs: Sequence[Run]) -> None:
     for n, run in enumerate(runs):
         sizes = [r.collective.bytes for r in run.results]
         if n == 0 or not shared:
-            hue = _SHARED if shared else colour(n)
-            axes.plot(*_bound_curve(run), color=hue, linestyle=_dashes(n, 1 if shared else len(runs)), lw=1.5, label=f"bound {n}")
+            style: Any = {"color": colour(n), "linestyle": _dashes(n, len(runs))}
+            if shared:
+                style = {"color": _SHARED, "linestyle": _DASHES, "zorder": 3}  # above the lines of those that reach it
+            axes.plot(*_bound_curve(run), lw=1.5, label=f"bound {n}", **style)
         rates = [busbw(r) for r in run.results]
         axes.plot(sizes, rates, color=colour(n), marker=marker(n), markersize=5, lw=1.8, label=printable(title(run)))
     if len(runs) <= _END_LABELS:
@@ -77,23 +84,32 @@ def _bound_curve(run: Run) -> tuple[list[float], list[float]]:
 
 def _dashes(n: int, of: int) -> tuple[float, tuple[float, float]]:
     """Dashes of bounds that lie on one another take turns."""
-    return (4.0 * n, (4.0, 4.0 * max(of - 1, 1))) if of <= 4 else (0.0, (4.0, 4.0))
+    return (4.0 * n, (4.0, 4.0 * max(of - 1, 1))) if of <= 4 else _DASHES
 
 
 def _label_ends(axes: Axes, runs: Sequence[Run]) -> None:
     """`37.3 %` where each line ends, moved apart where they would touch."""
     ends = sorted((busbw(largest(run)[0]), n) for n, run in enumerate(runs) if largest(run)[0].time > 0)
     top = axes.get_ylim()[1]
-    gap, low = 0.052 * top, -np.inf
-    heights = []
-    for rate, _ in ends:
-        low = max(rate, low + gap)
-        heights.append(low)
-    over = max(0.0, heights[-1] - top) if heights else 0.0
-    for (_, n), height in zip(ends, heights, strict=True):
-        result, bound = largest(runs[n])
-        at = (1.012, (height - over) / top)
-        axes.text(*at, percent(result, bound), transform=axes.transAxes, color=colour(n), va="center", fontsize=9, weight="bold")
+    for (_, n), height in zip(ends, apart([rate / top for rate, _ in ends], 0.06), strict=True):
+        text = percent(*largest(runs[n]))
+        axes.text(1.012, height, text, transform=axes.transAxes, color=colour(n), va="center", weight="bold")
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights between 0 and 1, moved until neighbours are a gap apart: up first, then down from the top.
+
+    >>> apart([0.0, 0.5, 0.95, 0.99], 0.25)
+    [0.0, 0.5, 0.75, 1.0]
+    """
+    moved: list[float] = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + gap) if moved else height)
+    ceiling = 1.0
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], ceiling)
+        ceiling = moved[i] - gap
+    return moved
 
 
 def _size_ticks(axes: Axes, sizes: Sequence[float]) -> None:
@@ -105,8 +121,7 @@ def _size_ticks(axes: Axes, sizes: Sequence[float]) -> None:
         if log2(size) - log2(kept[-1]) >= room:
             kept.append(size)
     axes.set_xticks(kept, [format_size(size) for size in kept])
-    axes.set_xticks([size for size in sizes if size not in kept], minor=True)
-    axes.minorticks_off() if len(kept) == len(sizes) else None
+    axes.set_xticks([size for size in sizes if size not in kept], [], minor=True)
     pad = max(0.03 * (high - low), 0.1)
     axes.set_xlim(2 ** (low - pad), 2 ** (high + pad))
 
@@ -116,16 +131,18 @@ def _key(page: Page, runs: Sequence[Run], shared: bool) -> None:
     axes = page.axes(_LEFT, 0.4, 0.21 * (len(runs) + 1))
     axes.axis("off")
     axes.set(xlim=(0, 1), ylim=(len(runs) + 0.5, -0.5))
+    room = WIDTH - _LEFT - 0.5 - MARGIN
     for n, run in enumerate(runs):
         result, bound = largest(run)
         size = format_size(result.collective.bytes)
         binding = "" if shared else f": {bound.label}"
         axes.plot([0, 1], [n, n], color=colour(n), lw=1.8)
         axes.plot([0.5], [n], color=colour(n), marker=marker(n), markersize=5)
-        text = f"{title(run)}: {busbw(result):.2f} GB/s at {size}, {percent(result, bound)} of bound{binding}"
-        page.put(_LEFT + 0.5, page.y + 0.21 * (n + 0.5), cut(text, WIDTH - _LEFT - 0.5 - MARGIN), va="center")
+        numbers = f": {rate_text(busbw(result))} at {size}, {percent(result, bound)} of bound{binding}"
+        name = cut(title(run), max(2.0, room - text_width(numbers)))
+        page.put(_LEFT + 0.5, page.y + 0.21 * (n + 0.5), cut(name + numbers, room), va="center")
     hue = _SHARED if shared or len(runs) > 1 else colour(0)
-    axes.plot([0, 1], [len(runs)] * 2, color=hue, linestyle=(0, (4, 4)), lw=1.5)
+    axes.plot([0, 1], [len(runs)] * 2, color=hue, linestyle=_DASHES, lw=1.5)
     text = (
         f"bound of all: {largest(runs[0])[1].label}"
         if shared
@@ -133,7 +150,7 @@ def _key(page: Page, runs: Sequence[Run], shared: bool) -> None:
         if len(runs) > 1
         else "bound"
     )
-    page.put(_LEFT + 0.5, page.y + 0.21 * (len(runs) + 0.5), cut(text, WIDTH - _LEFT - 0.5 - MARGIN), va="center")
+    page.put(_LEFT + 0.5, page.y + 0.21 * (len(runs) + 0.5), cut(text, room), va="center")
     page.skip(0.21 * (len(runs) + 1))
 
 
@@ -149,11 +166,17 @@ def _bars(page: Page, runs: Sequence[Run]) -> None:
         limit = bound_busbw(result, bound)
         top, bottom, hue = (0, len(runs), _SHARED) if shared else (n + 0.44, n + 0.94, colour(n))
         if n == 0 or not shared:
-            axes.plot([limit, limit], [top, bottom], color=hue, linestyle=(0, (4, 3)), lw=1.8, label=f"bound {n}")
-            text = f"bound {limit:.2f} GB/s: {bound.label}"
+            axes.plot([limit, limit], [top, bottom], color=hue, linestyle=(0.0, (2.5, 1.5)), lw=1.8, label=f"bound {n}")
+            text = f"bound {rate_text(limit)}: {bound.label}" if isfinite(limit) else bound.label
             page.put(WIDTH - MARGIN, page.y - 0.2 if shared else page.y + 0.04 + _BAR * n, cut(text, 5), ha="right", color="0.25")
         _bar(axes, n, run)
-        page.put(MARGIN + 0.05, page.y + 0.04 + _BAR * n, cut(title(run), 9 if shared else 4.2), weight="bold", color=colour(n))
+        page.put(
+            MARGIN + 0.05,
+            page.y + 0.04 + _BAR * n,
+            cut(title(run), 9 if shared else 4.2, weight="bold"),
+            weight="bold",
+            color=colour(n),
+        )
     page.skip(_BAR * len(runs) + 0.55)
 
 
@@ -163,7 +186,7 @@ def _bar(axes: Axes, n: int, run: Run) -> None:
     rate, reach = busbw(result), axes.get_xlim()[1]
     axes.barh(n + 0.69, rate, height=0.42, color=colour(n), label=printable(title(run)))
     inside = rate > reach / 2
-    text = f" {rate:.2f} GB/s at {format_size(result.collective.bytes)}, {percent(result, bound)} of bound "
+    text = f" {rate_text(rate)} at {format_size(result.collective.bytes)}, {percent(result, bound)} of bound "
     at = rate if isfinite(rate) else 0.0
     axes.text(
         at, n + 0.69, text, va="center", ha="right" if inside else "left", color="white" if inside else "0.1", weight="bold"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,11 +11,12 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import text_to_path
 
 WIDTH = 10.0
 MARGIN = 0.3
-_LETTER = 0.6  # widths of a letter over the size of its font: DejaVu Sans on average, and a little more
+_FONT = "DejaVu Sans"  # comes with matplotlib: the same on every machine
 _INNER = WIDTH - 2 * MARGIN
 INCH_LIMIT = 60_000  #: pixels of height over inches: Agg draws at most 2^16 rows
 
@@ -24,7 +25,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4
 MARKERS = "osD^vPX"
 
 _STYLE: Any = {  # Any: stubs of matplotlib differ in how keys are typed
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": _FONT,
     "font.size": 9,
     "text.parse_math": False,  # names are names, also with a $ in them
     "svg.hashsalt": "netsim",
@@ -61,7 +62,7 @@ def marker(case: int) -> str:
 
 @cache
 def _drawable(character: str) -> bool:
-    return get_font(findfont("DejaVu Sans")).get_char_index(ord(character)) != 0
+    return get_font(findfont(_FONT)).get_char_index(ord(character)) != 0
 
 
 def printable(text: str) -> str:
@@ -69,21 +70,32 @@ def printable(text: str) -> str:
     return "".join(c if _drawable(c) else "\u25a1" for c in " ".join(text.split()))
 
 
-def wrapped(text: str, inches: float, size: float) -> str:
+def text_width(text: str, size: float = 9, weight: str = "normal") -> float:
+    """Inches that a line is wide."""
+    font = FontProperties(family=_FONT, size=size, weight=weight)
+    points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(points) / 72
+
+
+def wrapped(text: str, inches: float, size: float = 9, weight: str = "normal") -> list[str]:
     """The text in lines that fit into so many inches."""
-    return textwrap.fill(printable(text), max(20, int(inches * 72 / (_LETTER * size))))
+    lines = [""]
+    for word in printable(text).split(" "):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if text_width(longer, size, weight) <= inches:
+            lines[-1] = longer
+        else:
+            lines.append(cut(word, inches, size, weight))
+    return [line for line in lines if line]
 
 
-def text_width(text: str, size: float) -> float:
-    """About how many inches wide a line is: a letter is 0.6 of the size wide on average."""
-    return _LETTER * size * len(text) / 72
-
-
-def cut(text: str, inches: float, size: float = 9) -> str:
+def cut(text: str, inches: float, size: float = 9, weight: str = "normal") -> str:
     """The text on one line, its end left out where it has no room."""
-    room = int(inches * 72 / (_LETTER * size))
     text = printable(text)
-    return text if len(text) <= room else text[: room - 1] + "…"
+    if text_width(text, size, weight) <= inches:
+        return text
+    fits = bisect_right(range(len(text)), inches, key=lambda n: text_width(text[:n] + "…", size, weight)) - 1
+    return text[: max(fits, 0)] + "…"
 
 
 class Page:
@@ -109,9 +121,10 @@ class Page:
         below: float = 0.08,
     ) -> None:
         """A paragraph, and the room that it takes."""
-        lines = wrapped(text, width, size)
-        self._texts.append((MARGIN, self.y, lines, {"va": "top", "size": size, "weight": weight, "color": colour}))
-        self.y += (lines.count("\n") + 1) * size * 1.35 / 72 + below
+        for line in wrapped(text, width, size, weight):
+            self.put(MARGIN, self.y, line, size=size, weight=weight, color=colour)
+            self.y += size * 1.35 / 72
+        self.skip(below)
 
     def put(self, left: float, top: float, text: str, **style: Any) -> None:
         """One line anywhere, its upper left corner there unless `ha` says otherwise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from netsim.units import format_size, format_time
@@ -25,14 +26,18 @@ def heading(runs: Sequence[Run]) -> str:
 
 def subheading(runs: Sequence[Run]) -> str:
     """`128 ranks · engine flow`."""
-    ranks = _listed((str(run.job.placement.ranks) for run in runs), "counts of")
-    engine = _listed((run.job.case.engine for run in runs), "engines")
-    return f"{ranks} ranks · engine {engine} · bound: what no schedule, rank map or routing can beat between these endpoints"
+    ranks = _listed((counted(run.job.placement.ranks) for run in runs), "numbers of ranks")
+    engine = _listed((run.job.titles["engine"] for run in runs), "engines")
+    return f"{ranks} · engine {engine} · bound: what no schedule, rank map or routing can beat between these endpoints"
 
 
 def _listed(names: Iterable[str], noun: str) -> str:
     distinct = list(dict.fromkeys(names))
     return " and ".join(distinct) if len(distinct) <= _NAMED else f"{len(distinct)} {noun}"
+
+
+def counted(ranks: int) -> str:
+    return f"{ranks} rank{'s' * (ranks != 1)}"
 
 
 def title(run: Run) -> str:
@@ -43,7 +48,7 @@ def details(run: Run) -> str:
     """What makes the case, without what its title says already."""
     job = run.job
     named = "" if title(run) == job.fabric.name else job.fabric.name
-    parts = [named, job.titles["algorithm"], job.titles["routing"], f"{job.placement.ranks} ranks: {job.titles['placement']}"]
+    parts = [named, job.titles["algorithm"], job.titles["routing"], f"{counted(job.placement.ranks)}: {job.titles['placement']}"]
     return " · ".join(part for part in parts if part)
 
 
@@ -57,7 +62,7 @@ def outcome(run: Run) -> str:
     result, bound = largest(run)
     worst = result.contention.slowdown.max(initial=1.0)
     meeting = "congestion-free" if result.contention.congestion_free else f"slowed up to {worst:.3g}×"
-    time = format_time(float(f"{result.time:.4g}"))
+    time = format_time(float(f"{result.time:.4g}")).replace("us", "µs")
     return f"{time} at {format_size(result.collective.bytes)} · {percent(result, bound)} of bound · {meeting}"
 
 
@@ -67,10 +72,15 @@ def percent(result: Result, bound: Bound) -> str:
 
 def busbw(result: Result) -> float:
     """GB/s; nan where no time passes."""
-    return result.busbw / 1e9 if result.time > 0 else float("nan")
+    return result.busbw / 1e9 if result.time > 0 else nan
 
 
 def bound_busbw(result: Result, bound: Bound) -> float:
     """GB/s that would be seen if the bound were reached; nan where there is none."""
     c = result.collective
-    return c.bytes / bound.time * c.bus_factor / 1e9 if bound.time > 0 else float("nan")
+    return c.bytes / bound.time * c.bus_factor / 1e9 if bound.time > 0 else nan
+
+
+def rate_text(rate: float) -> str:
+    """GB/s in words."""
+    return f"{rate:.2f} GB/s" if isfinite(rate) else "nothing is sent"
