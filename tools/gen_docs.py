@@ -24,6 +24,7 @@ from collectives.algorithm import ops_of
 from collectives.collective import Collective, Op
 from netsim import cli
 from netsim.build import default_algorithm
+from netsim.engine import ENGINES
 from netsim.scenario.kinds import Kind, kind_of, kind_of_function
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
@@ -74,6 +75,7 @@ SCENARIOS: dict[str, str] = {
     ),
     "random": "placement: {kind: random, seed: 1}",
     "explicit": "placement: {kind: explicit, endpoints: [0, 2, 4, 6]}",
+    "flow": "engine: {kind: flow, sharing: inverse-latency}",
     "hdrm": "fabric: {kind: bigraph, m: 4, n: 8}\nplacement: hdrm",
     "pow2-packed": "fabric: {kind: leaf-spine, leaves: 8, hosts_per_leaf: 18, spines: 18}\nranks: 128\nplacement: pow2-packed",
 }
@@ -86,6 +88,7 @@ def pages() -> dict[str, str]:
         "algorithms.md": algorithms_page(),
         "routing.md": routing_page(),
         "placements.md": placements_page(),
+        "engines.md": engines_page(),
         "cli.md": cli_page(),
     }
 
@@ -137,6 +140,15 @@ What `placement:` can be: which endpoint each rank sits on. Without it, `identit
     return HEAD + "\n".join([intro, *(_kind_section(PLACEMENTS, k, _scenario_for("placement")) for k in own_kinds(PLACEMENTS))])
 
 
+def engines_page() -> str:
+    intro = """# Engines
+
+What `engine:` can be: what is computed. Without it, `flow`. Each reports the contention of every round and link; they differ in
+what they say about time. What they leave out: [validity.md](validity.md).
+"""
+    return HEAD + "\n".join([intro, *(_kind_section(ENGINES, kind, _scenario_for("engine")) for kind in own_kinds(ENGINES))])
+
+
 def _kind_section(table: Table, name: str, example: Callable[[str, Kind], str]) -> str:
     kind = kind_of(table, name)
     return f"## {name}\n\n{_about(kind)}\n{_parameters(kind)}\n{example(name, kind)}"
@@ -171,9 +183,11 @@ def _bounds(schema: dict[str, Any], unit: str | None, is_file: bool) -> str:
     """What a value must be, in words."""
     if "anyOf" in schema:
         return " or ".join(_bounds(s, unit, is_file) for s in schema["anyOf"] if s.get("type") != "null")
+    if "enum" in schema or "const" in schema:
+        return " or ".join(f"`{word}`" for word in schema.get("enum", [schema.get("const")]))
     if schema["type"] == "array":
-        most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
-        return f"list of: {_bounds(schema['items'], unit, is_file)}{most}"
+        most = f" of at most {schema['maxItems']}" if "maxItems" in schema else ""
+        return f"list{most}: {_bounds(schema['items'], unit, is_file)}"
     if schema["type"] == "string":
         quantity = {"B/s": "rate (`400Gbit/s`)", "s": "time (`500ns`)", "B": "size (`1MiB`)", None: "text"}[unit]
         return "name of a file" if is_file else quantity

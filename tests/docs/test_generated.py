@@ -8,6 +8,7 @@ from doc_pages import ROOT
 
 from collectives import ALGORITHMS, PLACEMENTS
 from netsim.cli import VERBS, main
+from netsim.engine import ENGINES
 from topologies import ROUTERS, TOPOLOGIES
 
 _spec = importlib.util.spec_from_file_location("gen_docs", ROOT / "tools" / "gen_docs.py")
@@ -15,15 +16,18 @@ gen_docs = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(gen_docs)
 
 
+NAMES = ["algorithms.md", "cli.md", "engines.md", "placements.md", "routing.md", "topologies.md"]
+
+
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     return gen_docs.pages()
 
 
-@pytest.mark.parametrize("name", ["topologies.md", "algorithms.md", "routing.md", "placements.md", "cli.md"])
+@pytest.mark.parametrize("name", NAMES)
 def test_page_is_current(pages, name):
     page = ROOT / "docs" / name
-    assert set(pages) == {"topologies.md", "algorithms.md", "routing.md", "placements.md", "cli.md"}
+    assert sorted(pages) == NAMES
     current = page.exists() and page.read_text(encoding="utf-8") == pages[name]
     assert current, f"docs/{name} is stale: run `make docs`"
 
@@ -37,7 +41,13 @@ def test_pages_do_not_depend_on_the_terminal(pages, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("topologies.md", TOPOLOGIES), ("algorithms.md", ALGORITHMS), ("routing.md", ROUTERS), ("placements.md", PLACEMENTS)],
+    [
+        ("topologies.md", TOPOLOGIES),
+        ("algorithms.md", ALGORITHMS),
+        ("routing.md", ROUTERS),
+        ("placements.md", PLACEMENTS),
+        ("engines.md", ENGINES),
+    ],
 )
 def test_every_kind_has_a_section_with_its_parameters(pages, name, table):
     sections = re.split(r"^## ", pages[name], flags=re.MULTILINE)[1:]

@@ -1,6 +1,5 @@
 """Every scenario on a page is right, every command on it does what the page shows, every link leads somewhere."""
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -82,11 +81,21 @@ def test_a_line_that_a_command_does_not_say_is_found():
     assert first_missing(["c", "a"], "a\nb\nc\n") == "a"
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", [*PAGES, *ADDING], ids=lambda page: page.stem)
-def test_links_lead_to_files(page):
+def test_links_lead_to_files_and_headings(page):
     text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"\w+:", link)]
-    missing = [link for link in links if link.partition("#")[0] and not os.path.exists(page.parent / link.partition("#")[0])]
+    missing = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not re.match(r"\w+:", link) and not (target.exists() and (not anchor or anchor in anchors(target))):
+            missing.append(link)
     assert not missing
 
 
