@@ -1,7 +1,7 @@
 """The pages that tools/gen_docs.py writes are what it would write now."""
 
-import importlib.util
 import re
+import sys
 
 import pytest
 from doc_pages import ROOT
@@ -9,12 +9,12 @@ from doc_pages import ROOT
 from collectives import ALGORITHMS, PLACEMENTS
 from netsim.cli import VERBS, main
 from netsim.engine import ENGINES
+from netsim.scenario.kinds import kind_of
 from topologies import ROUTERS, TOPOLOGIES
 
-_spec = importlib.util.spec_from_file_location("gen_docs", ROOT / "tools" / "gen_docs.py")
-gen_docs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(gen_docs)
-
+sys.path.insert(0, str(ROOT / "tools"))
+import gen_docs
+from kind_sections import own_kinds
 
 NAMES = ["algorithms.md", "cli.md", "engines.md", "placements.md", "routing.md", "topologies.md"]
 
@@ -52,8 +52,8 @@ def test_pages_do_not_depend_on_the_terminal(pages, monkeypatch):
 def test_every_kind_has_a_section_with_its_parameters(pages, name, table):
     sections = re.split(r"^## ", pages[name], flags=re.MULTILINE)[1:]
     by_kind = {section.partition("\n")[0]: section for section in sections}
-    for kind in gen_docs.own_kinds(table):
-        for parameter in gen_docs.kind_of(table, kind).model.model_fields:
+    for kind in own_kinds(table):
+        for parameter in kind_of(table, kind).model.model_fields:
             assert f"\n| `{parameter}` |" in by_kind[kind], f"{kind}: {parameter}"
 
 
