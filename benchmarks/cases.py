@@ -83,7 +83,11 @@ CASES = [
     Case("flow, ring, 1,024 ranks, random map", simulated("flow", "ring", 1024, 100 * MIB, k16, seed=0), rounds=3),
     Case("flow, ring, 65,536 ranks", simulated("flow", "ring", 65536, 100 * MIB, k64), 2.0, 2.0),
     Case(
-        "loads, halving-doubling, 1,048,576 ranks", simulated("loads", "halving-doubling", 2**20, 100 * MIB, million), 20.0, 4.0, 3
+        "loads, halving-doubling, 1,048,576 ranks",
+        simulated("loads", "halving-doubling", 2**20, 100 * MIB, million),
+        20.0,
+        4.0,
+        3,
     ),
     Case("netsim --help, whole process", process("--help"), 0.3),
     Case("netsim run examples/quickstart.yaml, whole process, warm", process("run", "examples/quickstart.yaml"), 1.5),

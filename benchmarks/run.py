@@ -1,6 +1,6 @@
 """Run every benchmark in a process of its own, print the table, and keep it in benchmarks/README.md.
 
-    python benchmarks/run.py [words of a case's name]      the whole table, or the cases named, printed only
+python benchmarks/run.py [words of a case's name]      the whole table, or the cases named, printed only
 """
 
 from __future__ import annotations
@@ -49,10 +49,14 @@ def clock(seconds: float) -> str:
 
 def machine() -> str:
     """What the figures were taken on."""
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "numba"))
-    return f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}, {packages}"
+    return (
+        f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}, {packages}"
+    )
 
 
 def main(words: list[str]) -> None:

@@ -1,6 +1,9 @@
 """Rings: neighbours only, every link evenly loaded, the optimum of bandwidth and the maximum of latency."""
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge, Le
 
 from collectives.algorithm import check_count, check_divides, check_op, performs
 from collectives.collective import Collective, Op
@@ -69,7 +72,7 @@ def bidirectional_ring(collective: Collective) -> Schedule:
 
 
 @performs(Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.ALL_GATHER)
-def multi_ring(collective: Collective, *, channels: Count = 2, server_size: Count = 1) -> Schedule:
+def multi_ring(collective: Collective, *, channels: Annotated[int, Ge(1), Le(1024)] = 2, server_size: Count = 1) -> Schedule:
     """Several rings side by side, one per channel, each with an equal part of the data and an order of its own.
 
     all-reduce: steps 2(p-1), bytes sent per rank 2 M (p-1)/p over all channels. reduce-scatter, all-gather: half of both. p a

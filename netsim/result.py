@@ -35,7 +35,9 @@ class Contention:
     largest: Floats  #: bytes of the largest message
     max_load: Floats  #: flows on the fullest link
     max_link: Ints  #: that link
-    slowdown: Floats  #: time that the busiest link needs, over that of the slowest message alone; 1 = congestion-free
+    slowdown: (
+        Floats  #: what the busiest link needs, over what the endpoints' links or the longest message need; 1: congestion-free
+    )
     class_names: tuple[str, ...]  #: link classes, "host→leaf" …
     class_load: Floats  #: float64[blocks, classes]: flows on the fullest link of each class
     link_bytes: Floats  #: float64[links]: bytes over the whole schedule
@@ -44,7 +46,7 @@ class Contention:
 
     @property
     def congestion_free(self) -> bool:
-        """No message is slowed by another in any round: at most c_e / c_min flows' worth of bytes on every link."""
+        """In no round does the network take longer than the endpoints' own links or the longest message would alone."""
         return bool((self.slowdown <= 1 + 1e-9).all())
 
 

@@ -109,7 +109,7 @@ def footer(run: Run) -> Iterator[str]:
     yield f"# bound: {bound.label}"
     contention = result.contention
     if contention.congestion_free:
-        yield "# congestion-free: no message is slowed by another in any round"
+        yield "# congestion-free: in every round the endpoints set the pace, not the network"
         return
     worst = int(np.argmax(contention.slowdown))
     total = int(contention.repeat.sum())

@@ -27,12 +27,6 @@ def cache_folder() -> Path:
     return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netsim"
 
 
-def is_cold() -> bool:
-    """Whether the flow engine has yet to be compiled on this machine, in this version."""
-    engine = Path(__file__).parent.parent / "netsim" / "engine"
-    return not any((cache_folder() / _version(engine)).glob("**/events._loop-*.nbc"))
-
-
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that allocates nothing; cached on disk, runs without the GIL."""
     options: dict[str, Any] = {"nogil": True, "_nrt": False}

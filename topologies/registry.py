@@ -13,6 +13,8 @@ from typing import Any
 
 from topologies.errors import UnknownKind
 
+_LISTED = 20  # names that a message lists at most
+
 
 class Table(Mapping[str, str]):
     """One table of kinds. Behaves as a read-only mapping of kind to "module:function"; `load` imports the function."""
@@ -64,4 +66,6 @@ def did_you_mean(word: str, known: Mapping[str, Any] | list[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(word.lower().replace("_", "-"), names, n=1, cutoff=0.6)
     near = near or difflib.get_close_matches(word.lower().replace("-", "_"), names, n=1, cutoff=0.6)
-    return f", did you mean {near[0]!r}?" if near else f"; one of: {', '.join(names)}"
+    if near:
+        return f", did you mean {near[0]!r}?"
+    return f"; one of: {', '.join(names[:_LISTED])}" + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,14 @@ class Traffic:
         self._cuts = _aligned(schedule)
         self._paths: dict[bytes, Paths] = {}
         self._kept = 0
+
+    @cached_property
+    def end_capacity(self) -> tuple[Floats, Floats]:
+        """Bytes/s that each endpoint can send, and receive, over all its links: float64[n_endpoints] each."""
+        n = self.fabric.n_endpoints
+        ends = (self.fabric.src, self.fabric.dst)
+        sums = [np.bincount(end[end < n], weights=self.fabric.capacity[end < n], minlength=n) for end in ends]
+        return frozen(sums[0], np.float64), frozen(sums[1], np.float64)
 
     def __len__(self) -> int:
         return len(self._cuts)

@@ -166,18 +166,25 @@ def _choose(net: Any, row: Any, n: Any) -> Any:
 
 @kernel
 def _overtake(net: Any, fresh: Any, n: Any) -> Any:
-    """Add the rows that a newcomer will slow down, as far as single links can tell: a good start saves passes."""
-    links, rows, entries, members = net.links, net.rows, net.entries, net.members
-    best = np.inf
-    tightest = -1
+    """Add the rows that a newcomer will slow down, as far as single links can tell: a good start saves passes.
+
+    A link's level is found once an event, and its rows are looked through once, however many newcomers it has.
+    """
+    links, rows, entries, members, epoch = net.links, net.rows, net.entries, net.members, net.epoch[0]
+    tightest = entries[rows[fresh].begin].link
     for e in range(rows[fresh].begin, rows[fresh].end):
-        level = _local_level(net, entries[e].link)
-        if level < best:
-            best, tightest = level, entries[e].link
+        link = links[entries[e].link]
+        if abs(link.touched) != epoch:
+            link.touched = epoch
+            link.level = _local_level(net, entries[e].link)
+        if link.level < links[tightest].level:
+            tightest = entries[e].link
     link = links[tightest]
-    for m in range(link.first, link.first + link.count):
-        if rows[members[m].row].rate > best * (1 + EPS):
-            n = _choose(net, members[m].row, n)
+    if link.touched == epoch:
+        link.touched = -epoch
+        for m in range(link.first, link.first + link.count):
+            if rows[members[m].row].rate > link.level * (1 + EPS):
+                n = _choose(net, members[m].row, n)
     return n
 
 

@@ -24,7 +24,7 @@ def loads(fabric: Fabric, router: Router, schedule: Schedule, placement: Placeme
     """Contention, and the time the schedule would take with a barrier after each step.
 
     T = sum over steps of (overhead + latency + max over links of bytes_e / c_e): exact where a round is congestion-free and its
-    messages alike, a ranking of maps and routes elsewhere (bigraph-hdrm: T(π) with α and load_t(e; π)).
+    messages alike, a ranking of maps and routes elsewhere.
     """
     traffic = Traffic(fabric, router, schedule, placement)
     contention, hops = measure(traffic)
@@ -63,7 +63,7 @@ def measure(traffic: Traffic) -> tuple[Contention, int]:
     rows = []
     class_load = np.zeros((len(traffic), len(class_names)))
     for i, block in enumerate(traffic):
-        found = _one_block(i, block, classes, class_load[i], ledger)
+        found = _one_block(i, block, traffic, classes, class_load[i], ledger)
         rows.append((block.first_step, block.repeat, len(block.src), *found))
         ledger.hops += len(block.paths.links)
     first, repeat, messages, largest, top, link, slowdown, seconds = zip(*rows, strict=True) if rows else ((),) * 8
@@ -85,7 +85,7 @@ def measure(traffic: Traffic) -> tuple[Contention, int]:
 
 
 def _one_block(
-    index: int, block: Block, classes: NDArray[np.int16], class_load: Floats, ledger: _Ledger
+    index: int, block: Block, traffic: Traffic, classes: NDArray[np.int16], class_load: Floats, ledger: _Ledger
 ) -> tuple[float, float, int, float, float]:
     """Add one block to the ledger; (largest message, fullest link's load, that link, slowdown, seconds of a step)."""
     paths = block.paths
@@ -96,7 +96,18 @@ def _one_block(
     _keep_hottest(ledger, index, block.repeat, n, drain)
     _clear(ledger.links, ledger.touched, n)
     latency = float(paths.latency.max()) if paths.n_rows else 0.0
-    return float(block.bytes.max()), top, link, drain / alone if alone else 1.0, latency + drain
+    least = max(alone, _at_the_ends(block, traffic))
+    return float(block.bytes.max()), top, link, drain / least if least else 1.0, latency + drain
+
+
+def _at_the_ends(block: Block, traffic: Traffic) -> float:
+    """Seconds that a step needs at its busiest endpoint, whatever the network: bytes sent, or received, over its links' speed."""
+    longest = 0.0
+    for walkers, capacity in zip((block.src, block.dst), traffic.end_capacity, strict=True):
+        endpoint = traffic.endpoint[walkers % traffic.schedule.collective.ranks]
+        load = np.bincount(endpoint, weights=block.bytes, minlength=len(capacity))
+        longest = max(longest, float((load / capacity).max()))
+    return longest
 
 
 @kernel

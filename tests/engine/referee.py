@@ -1,4 +1,4 @@
-"""The flow model written to be read: plain progressive filling over all active flows at each event. Slow; the engines' referee."""
+"""The flow model written to be read: plain progressive filling over all active flows at each event. The engines' slow referee."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fair_rates(rows: list[int], uses: dict[int, dict[int, float]], capacity: np.
 def simulate(traffic: Traffic, overhead: float = 0.0) -> float:
     """Seconds that the schedule takes; the semantics of collectives/schedule.py word for word."""
     messages, uses, wait, size, steps = _unrolled(traffic, overhead)
-    posted = {w: 0 for w in steps}  # the step that each walker is at
+    posted = dict.fromkeys(steps, 0)  # the step that each walker is at
     present: dict[int, int] = {}
     open_messages: dict[int, set[int]] = {w: set() for w in steps}
     waiting: dict[int, float] = {}  # row: when it starts to flow

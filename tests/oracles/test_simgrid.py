@@ -1,7 +1,7 @@
 """SimGrid as an independent oracle: the same messages through another fluid simulator.
 
 SimGrid's CM02 shares full links in inverse proportion to latency, so runs with contention use `sharing="inverse-latency"`
-(docs/validity.md). `simgrid/oracle.cpp` reads a list of messages and simulates them with the semantics of collectives/schedule.py.
+(docs/validity.md). `simgrid/oracle.cpp` reads a list of messages and simulates them by the semantics of collectives/schedule.py.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def simgrid_time(oracle: Path, platform: str, schedule: Schedule, placement: Pla
             step += 1
     messages = oracle.parent / "messages.txt"
     messages.write_text("".join(lines))
-    out = subprocess.run([oracle, HERE / platform, messages, *FLAGS], check=True, capture_output=True, text=True, timeout=120).stdout
+    out = subprocess.run(
+        [oracle, HERE / platform, messages, *FLAGS], check=True, capture_output=True, text=True, timeout=120
+    ).stdout
     found = re.search(r"simulated_s=(\S+)", out)
     assert found, out
     return float(found[1])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from topologies.fabric import Fabric, Ints, frozen
-from topologies.params import Count, Seed
+from topologies.params import Seed
 from topologies.paths import Paths, Router
 from topologies.routing.pgft import HASH
 from topologies.routing.single_path import single_path
 
 
-def ecmp(fabric: Fabric, *, seed: Seed = 0, queue_pairs: Count = 1, polarised: bool = False) -> Router:
+def ecmp(fabric: Fabric, *, seed: Seed = 0, queue_pairs: Annotated[int, Ge(1), Le(1024)] = 1, polarised: bool = False) -> Router:
     """Hash-based ECMP over all shortest paths, hop by hop.
 
     The hash covers source, destination and flow key, and at each switch a salt of its own; `polarised` takes the salt away: all
