@@ -46,7 +46,7 @@ class Contention:
 
     @property
     def congestion_free(self) -> bool:
-        """In no round does the network take longer than the endpoints' own links or the longest message would alone."""
+        """In no round does the network take longer than the servers' own links or the longest message would alone."""
         return bool((self.slowdown <= 1 + 1e-9).all())
 
 

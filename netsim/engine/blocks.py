@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from collectives.placement import Placement
 from collectives.schedule import Round, Schedule
 from topologies.errors import InputError
-from topologies.fabric import Fabric, Floats, Ints, frozen
+from topologies.fabric import Fabric, Floats, Ints, NodeKind, frozen
 from topologies.paths import Paths, Router
 
 _CACHED_HOPS = 40_000_000  # paths kept between blocks, in link ids: 160 MB
@@ -53,6 +53,13 @@ class Traffic:
         self._cuts = _aligned(schedule)
         self._paths: dict[bytes, Paths] = {}
         self._kept = 0
+
+    @cached_property
+    def own_links(self) -> NDArray[np.bool_]:
+        """Which links belong to hosts and servers (their NICs' cables included) and not to the network; none without switches."""
+        switch = self.fabric.kind == NodeKind.SWITCH
+        own = ~(switch[self.fabric.src] & switch[self.fabric.dst])
+        return own if switch.any() else np.zeros_like(own)
 
     @cached_property
     def end_capacity(self) -> tuple[Floats, Floats]:

@@ -92,17 +92,21 @@ def _one_block(
     use = frozen([] if paths.use is None else paths.use, np.float64)
     share = frozen([] if paths.share is None else paths.share, np.float64)
     n, alone = _count(paths.offsets, paths.links, use, share, block.row_bytes(), ledger.links, ledger.touched)
-    top, link, drain = _sum_up(ledger.links, ledger.touched, n, block.repeat, classes, class_load, ledger.seconds)
+    top, link, drain, own = _sum_up(
+        ledger.links, ledger.touched, n, block.repeat, classes, class_load, traffic.own_links, ledger.seconds
+    )
     _keep_hottest(ledger, index, block.repeat, n, drain)
     _clear(ledger.links, ledger.touched, n)
     latency = float(paths.latency.max()) if paths.n_rows else 0.0
-    least = max(alone, _at_the_ends(block, traffic))
+    least = max(alone, own, _at_the_ends(block, traffic))
     return float(block.bytes.max()), top, link, drain / least if least else 1.0, latency + drain
 
 
 def _at_the_ends(block: Block, traffic: Traffic) -> float:
-    """Seconds that a step needs at its busiest endpoint, whatever the network: bytes sent, or received, over its links' speed."""
+    """Where endpoints are joined without switches: bytes that the busiest sends, or receives, over the speed of its links."""
     longest = 0.0
+    if traffic.own_links.any():
+        return longest
     for walkers, capacity in zip((block.src, block.dst), traffic.end_capacity, strict=True):
         endpoint = traffic.endpoint[walkers % traffic.schedule.collective.ranks]
         load = np.bincount(endpoint, weights=block.bytes, minlength=len(capacity))
@@ -133,19 +137,24 @@ def _count(offsets: Any, links: Any, use: Any, share: Any, row_bytes: Any, load:
 
 
 @kernel
-def _sum_up(load: Any, touched: Any, n: Any, repeat: Any, classes: Any, class_load: Any, seconds: Any) -> Any:
-    """Enter the block in the totals and class maxima; (highest count, its link, longest drain time of a link)."""
-    top, top_link, drain = 0.0, -1, 0.0
+def _sum_up(load: Any, touched: Any, n: Any, repeat: Any, classes: Any, class_load: Any, own: Any, seconds: Any) -> Any:
+    """Enter the block in the totals and class maxima.
+
+    Returns (highest count, its link, longest drain time of a link, longest drain time of a link of `own`).
+    """
+    top, top_link, drain, own_drain = 0.0, -1, 0.0, 0.0
     for i in range(n):
         link = load[touched[i]]
         if link.count > top or (link.count == top and touched[i] < top_link):
             top, top_link = link.count, touched[i]
         seconds[i] = link.bytes / link.capacity
         drain = max(drain, seconds[i])
+        if own[touched[i]]:
+            own_drain = max(own_drain, seconds[i])
         link.total += repeat * link.bytes
         kind = classes[touched[i]]
         class_load[kind] = max(class_load[kind], link.count)
-    return top, top_link, drain
+    return top, top_link, drain, own_drain
 
 
 @kernel
