@@ -19,17 +19,25 @@ from topologies.jit import kernel
 
 EPS = 1e-11  # relative difference below which two rates are one
 
-# Records, not arrays of fields: what is read together lies in one cache line.
+# Records, not arrays of fields: what is read together lies in one cache line or two.
 LINK = np.dtype(
     [
         ("capacity", "f8"),
-        ("room", "f8"),  # capacity left for the unfilled rows of the set
-        ("demand", "f8"),  # sum of their uses
-        ("level", "f8"),  # key in the filling heap; may lag behind room / demand
+        ("used", "f8"),  # sum of use * rate over its active rows
+        ("top", "f8"),  # no active row is faster; may be too high, never too low
+        ("level", "f8"),  # rate of the rows that it holds, if it holds any
         ("first", "i8"),  # where the link's active rows begin in `members`
-        ("touched", "i8"),  # epoch in which the link was last touched; negative: already checked in it
         ("count", "i4"),  # active rows
-        ("open", "i4"),  # unfilled rows of the set
+        ("holds", "i4"),  # rows whose bottleneck it is
+        # the rest is scratch of `rebalance`, about the rows of the set on this link
+        ("touched", "i8"),  # epoch in which these were last valid
+        ("room", "f8"),  # capacity left for those not yet filled
+        ("demand", "f8"),  # sum of their uses
+        ("key", "f8"),  # key in the filling heap; may lag behind room / demand
+        ("new_top", "f8"),  # the fastest of the set
+        ("new_level", "f8"),  # rate at which this pass has filled rows here as their bottleneck; inf for none
+        ("open", "i4"),  # those not yet filled
+        ("held", "i4"),  # those that the link held before
     ],
     align=True,
 )
@@ -63,6 +71,7 @@ class Net(NamedTuple):
     entries: NDArray[np.void]
     members: NDArray[np.void]
     queue: NDArray[np.int32]  #: the filling heap
+    touched: NDArray[np.int32]  #: the links of the set
     chosen: NDArray[np.int32]  #: the rows of the set
     epoch: NDArray[np.int64]
     work: NDArray[np.int64]  #: members looked at, rows solved, passes
@@ -91,13 +100,13 @@ def make_net(
     entry = np.zeros(len(links), ENTRY)
     entry["link"] = local
     entry["use"] = 1.0 if use is None else use
-    scratch = np.empty(len(used), np.int32), np.empty(len(row), np.int32)
+    scratch = np.empty(len(used), np.int32), np.empty(len(used), np.int32), np.empty(len(row), np.int32)
     net = Net(link, row, entry, np.zeros(len(links), MEMBER), *scratch, np.zeros(1, np.int64), np.zeros(3, np.int64))
     return net, used
 
 
 @kernel
-def join(net: Any, row: Any) -> Any:
+def join(net: Net, row: Any) -> None:
     """Put a row on its links, at rate 0 until the next `rebalance`."""
     links, rows, entries, members = net.links, net.rows, net.entries, net.members
     rows[row].rate = 0.0
@@ -111,61 +120,66 @@ def join(net: Any, row: Any) -> Any:
 
 
 @kernel
-def leave(net: Any, row: Any) -> Any:
+def leave(net: Net, row: Any) -> None:
     """Take a row off its links."""
     links, rows, entries, members = net.links, net.rows, net.entries, net.members
     for e in range(rows[row].begin, rows[row].end):
         link = links[entries[e].link]
         link.count -= 1
+        link.used = max(link.used - entries[e].use * rows[row].rate, 0.0) if link.count > 0 else 0.0
         last, gap = members[link.first + link.count], members[link.first + entries[e].position]
         gap.use, gap.row, gap.entry = last.use, last.row, last.entry
         entries[last.entry].position = entries[e].position
+    links[rows[row].held_by].holds -= 1
 
 
 @kernel
-def rebalance(net: Any, fresh: Any, n_fresh: Any, freed: Any, n_freed: Any) -> Any:
+def rebalance(net: Net, fresh: Any, n_fresh: Any, freed: Any, n_freed: Any) -> Any:
     """Make the rates fair again after `fresh[:n_fresh]` joined and rows left the links `freed[:n_freed]`.
 
-    Returns n: rows chosen[:n] have a new_rate and new_held_by, which the caller takes over (it must settle the bytes first).
+    Returns n: rows chosen[:n] have a new_rate and new_held_by. The links know already; the caller settles what the rows have sent
+    and takes their new rates over.
     """
-    links, rows, members, epoch = net.links, net.rows, net.members, net.epoch
-    epoch[0] += 1
+    links, rows, members = net.links, net.rows, net.members
+    net.epoch[0] += 1
     n = 0
     for i in range(n_fresh):
         n = _choose(net, fresh[i], n)
     for i in range(n_freed):  # rows that the departed held down
         link = links[freed[i]]
-        for m in range(link.first, link.first + link.count):
-            if rows[members[m].row].held_by == freed[i]:
-                n = _choose(net, members[m].row, n)
-        net.work[LOOKED_AT] += link.count
+        if link.holds > 0:
+            for m in range(link.first, link.first + link.count):
+                if rows[members[m].row].held_by == freed[i]:
+                    n = _choose(net, members[m].row, n)
+            net.work[LOOKED_AT] += link.count
     for i in range(n_fresh):
         n = _overtake(net, fresh[i], n)
+    n_links = 0
     while n > 0:
         n_links = _touch(net, n)
         _fill(net, n_links)
         net.work[SOLVED] += n
         net.work[PASSES] += 1
-        grown = _grow(net, n)
+        grown = _grow(net, n, n_links)
         if grown == n:
             break
         n = grown
+    _enter(net, n, n_links)
     return n
 
 
 @kernel
-def _choose(net: Any, row: Any, n: Any) -> Any:
+def _choose(net: Net, row: Any, n: Any) -> Any:
     """Add a row to the set, once."""
     if net.rows[row].chosen != net.epoch[0]:
         net.rows[row].chosen = net.epoch[0]
-        net.rows[row].new_held_by = -1
         net.chosen[n] = row
         n += 1
     return n
 
 
 @kernel
-def _overtake(net: Any, fresh: Any, n: Any) -> Any:
+def _overtake(net: Net, fresh: Any, n: Any) -> Any:
     """Add the rows that a newcomer will slow down, as far as single links can tell: a good start saves passes.
 
     A link's level is found once an event, and its rows are looked through once, however many newcomers it has.
@@ -176,20 +190,21 @@ def _overtake(net: Any, fresh: Any, n: Any) -> Any:
         link = links[entries[e].link]
         if abs(link.touched) != epoch:
             link.touched = epoch
-            link.level = _local_level(net, entries[e].link)
-        if link.level < links[tightest].level:
+            link.key = _local_level(net, entries[e].link)
+        if link.key < links[tightest].key:
             tightest = entries[e].link
     link = links[tightest]
     if link.touched == epoch:
         link.touched = -epoch
-        for m in range(link.first, link.first + link.count):
-            if rows[members[m].row].rate > link.level * (1 + EPS):
-                n = _choose(net, members[m].row, n)
+        if link.top > link.key * (1 + EPS):
+            for m in range(link.first, link.first + link.count):
+                if rows[members[m].row].rate > link.key * (1 + EPS):
+                    n = _choose(net, members[m].row, n)
     return n
 
 
 @kernel
-def _local_level(net: Any, number: Any) -> Any:
+def _local_level(net: Net, number: Any) -> Any:
     """The common rate of a link's fast and fresh rows if its slower rows keep theirs."""
     rows, members, link = net.rows, net.members, net.links[number]
     lo, hi = link.first, link.first + link.count
@@ -212,46 +227,43 @@ def _local_level(net: Any, number: Any) -> Any:
 
 
 @kernel
-def _touch(net: Any, n: Any) -> Any:
-    """List the links of the set in `queue` and find the room that rows outside leave on them; returns how many links."""
-    links, rows, entries, members, queue = net.links, net.rows, net.entries, net.members, net.queue
+def _touch(net: Net, n: Any) -> Any:
+    """List the links of the set and find the room that rows outside leave on them; returns how many links."""
+    links, rows, entries = net.links, net.rows, net.entries
     net.epoch[0] += 1  # each pass has its own epoch
     epoch = net.epoch[0]
-    for i in range(n):
-        rows[net.chosen[i]].chosen = epoch
-        rows[net.chosen[i]].new_held_by = -1
-    n_links, looked_at = 0, 0
+    n_links = 0
     for i in range(n):
         row = rows[net.chosen[i]]
+        row.chosen = epoch
+        row.new_held_by = -1
         for e in range(row.begin, row.end):
             link = links[entries[e].link]
-            if link.touched == epoch:
-                continue
-            link.touched = epoch
-            queue[n_links] = entries[e].link
-            n_links += 1
-            held, demand, unfilled = 0.0, 0.0, 0
-            for m in range(link.first, link.first + link.count):
-                other = rows[members[m].row]
-                if other.chosen == epoch:
-                    demand += members[m].use
-                    unfilled += 1
-                else:
-                    held += members[m].use * other.rate
-            link.room = max(link.capacity - held, 0.0)
-            link.demand = demand
-            link.open = unfilled
-            link.level = link.room / demand
-            looked_at += link.count
-    net.work[LOOKED_AT] += looked_at
+            if link.touched != epoch:
+                link.touched = epoch
+                link.room, link.demand = link.capacity - link.used, 0.0
+                link.new_top, link.new_level = 0.0, np.inf
+                link.open, link.held = 0, 0
+                net.touched[n_links] = entries[e].link
+                n_links += 1
+            link.room += entries[e].use * row.rate
+            link.demand += entries[e].use
+            link.open += 1
+            if row.held_by == entries[e].link:
+                link.held += 1
+    for i in range(n_links):
+        link = links[net.touched[i]]
+        link.room = max(link.room, 0.0)
+        link.key = link.room / link.demand
+        net.queue[i] = net.touched[i]
     return n_links
 
 
 @kernel
-def _fill(net: Any, n_links: Any) -> Any:
+def _fill(net: Net, n_links: Any) -> None:
     """Progressive filling of the set: the link that is full first fixes its rows; a heap with keys that may lag behind.
 
-    A link's level only rises while others are fixed, so a link whose level has risen sinks in the heap.
+    A link's key only rises while others are fixed, so a link whose key has risen sinks in the heap.
     """
     links, queue = net.links, net.queue
     for i in range(n_links // 2 - 1, -1, -1):
@@ -260,23 +272,26 @@ def _fill(net: Any, n_links: Any) -> Any:
         link = links[queue[0]]
         if link.open > 0:
             now = link.room / link.demand
-            if now > link.level:
-                link.level = now
+            if now > link.key:
+                link.key = now
                 _sift(links, queue, 0, n_links)
                 continue
-            _fix(net, queue[0], link.level)
+            _fix(net, queue[0], link.key)
         n_links -= 1
         queue[0] = queue[n_links]
         _sift(links, queue, 0, n_links)
 
 
 @kernel
-def _fix(net: Any, number: Any, level: Any) -> Any:
+def _fix(net: Net, number: Any, level: Any) -> None:
     """Give the unfilled rows of the set on a link the rate `level` and take it off the room of their links."""
     links, rows, entries, members, epoch = net.links, net.rows, net.entries, net.members, net.epoch[0]
     link = links[number]
-    for m in range(link.first, link.first + link.count):
-        row = rows[members[m].row]
+    link.new_level = level
+    at = link.first
+    while link.open > 0:  # the last of them found, the others need no look
+        row = rows[members[at].row]
+        at += 1
         if row.chosen != epoch or row.new_held_by >= 0:
             continue
         row.new_rate = level
@@ -286,23 +301,25 @@ def _fix(net: Any, number: Any, level: Any) -> Any:
             other.room = max(other.room - entries[e].use * level, 0.0)
             other.demand -= entries[e].use
             other.open -= 1
+            other.new_top = level
+    net.work[LOOKED_AT] += at - link.first
 
 
 @kernel
-def _sift(links: Any, queue: Any, at: Any, size: Any) -> Any:
-    """Sink queue[at] to its place among queue[:size], lowest level first, ties by link."""
+def _sift(links: Any, queue: Any, at: Any, size: Any) -> None:
+    """Sink queue[at] to its place among queue[:size], lowest key first, ties by link."""
     if size == 0:
         return
     item = queue[at]
-    level = links[item].level
-    while True:
+    key = links[item].key
+    while 2 * at + 1 < size:
         child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and _before(links, queue[child + 1], queue[child]):
-            child += 1
-        below = links[queue[child]].level
-        if level < below or (level == below and item < queue[child]):
+        below = links[queue[child]].key
+        if child + 1 < size:
+            right = links[queue[child + 1]].key
+            if right < below or (right == below and queue[child + 1] < queue[child]):
+                child, below = child + 1, right
+        if key < below or (key == below and item < queue[child]):
             break
         queue[at] = queue[child]
         at = child
@@ -310,47 +327,47 @@ def _sift(links: Any, queue: Any, at: Any, size: Any) -> Any:
 
 
 @kernel
-def _before(links: Any, a: Any, b: Any) -> Any:
-    return links[a].level < links[b].level or (links[a].level == links[b].level and a < b)
+def _grow(net: Net, n: Any, n_links: Any) -> Any:
+    """Add the rows outside the set that no longer have a bottleneck, or that are faster than a set row on its bottleneck.
 
-
-@kernel
-def _grow(net: Any, n: Any) -> Any:
-    """Add the rows outside the set that no longer have a bottleneck, or that are faster than a set row on its bottleneck."""
-    links, rows, entries = net.links, net.rows, net.entries
-    epoch = net.epoch[0]
-    inside = n
-    for i in range(inside):
-        row = rows[net.chosen[i]]
-        for e in range(row.begin, row.end):
-            number = entries[e].link
-            if links[number].touched == epoch:
-                links[number].touched = -epoch
-                n = _grow_on(net, number, n)
+    What a link knows of its rows (the fastest, how many it holds and at which rate) tells whether any of them can be concerned.
+    """
+    for i in range(n_links):
+        link = net.links[net.touched[i]]
+        lost = link.holds > link.held and (
+            link.room > EPS * link.capacity or link.new_top > link.level * (1 + EPS)
+        )  # rows outside the set that it held: it is no longer full, or they are no longer its fastest
+        if lost or link.top > link.new_level * (1 + EPS):
+            n = _grow_on(net, net.touched[i], lost, n)
     return n
 
 
 @kernel
-def _grow_on(net: Any, number: Any, n: Any) -> Any:
+def _grow_on(net: Net, number: Any, lost: Any, n: Any) -> Any:
     rows, members, epoch, link = net.rows, net.members, net.epoch[0], net.links[number]
-    lo, hi = link.first, link.first + link.count
-    total, top, level = 0.0, 0.0, np.inf
-    for m in range(lo, hi):
+    top = 0.0
+    for m in range(link.first, link.first + link.count):
         row = rows[members[m].row]
-        rate = row.rate
-        if row.chosen == epoch and row.new_held_by >= 0:  # a row added in this pass has not been filled yet
-            rate = row.new_rate
-            if row.new_held_by == number:
-                level = rate
-        total += members[m].use * rate
-        top = max(top, rate)
-    net.work[LOOKED_AT] += hi - lo
-    full = total >= link.capacity * (1 - EPS)
-    for m in range(lo, hi):
-        row = rows[members[m].row]
-        if row.chosen == epoch:
-            continue
-        freed = row.held_by == number and (not full or top > row.rate * (1 + EPS))
-        if freed or row.rate > level * (1 + EPS):
+        top = max(top, row.rate)
+        outside = row.chosen != epoch
+        if outside and (row.rate > link.new_level * (1 + EPS) or (lost and row.held_by == number)):
             n = _choose(net, members[m].row, n)
+    link.top = top
+    net.work[LOOKED_AT] += link.count
     return n
+
+
+@kernel
+def _enter(net: Net, n: Any, n_links: Any) -> None:
+    """Tell the links what the set has come to."""
+    links, rows = net.links, net.rows
+    for i in range(n_links):
+        link = links[net.touched[i]]
+        link.used = link.capacity - link.room
+        link.top = max(link.top, link.new_top)
+    for i in range(n):
+        row = rows[net.chosen[i]]
+        if row.held_by >= 0:
+            links[row.held_by].holds -= 1
+        links[row.new_held_by].holds += 1
+        links[row.new_held_by].level = row.new_rate
