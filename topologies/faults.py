@@ -23,16 +23,22 @@ def apply_faults(fabric: Fabric, faults: Sequence[str | Mapping[str, Any]]) -> F
     - `{count: 3, seed: 1}`: so many cables between switches (in a network without switches: between endpoints), drawn without
       replacement from those that no entry before took; `between: leaf-spine` draws from the cables of these two tiers instead.
 
-    Raises InputError where an entry is none of these, names a cable that is not there or lies inside a server, asks for more
-    cables than there are, and where endpoints end up cut off.
+    Raises InputError, a line for each entry, where one is none of these, names a cable that is not there or lies inside a server,
+    or asks for more cables than there are; and where endpoints end up cut off.
 
     >>> from topologies.clos import leaf_spine
     >>> apply_faults(leaf_spine(leaves=2, hosts_per_leaf=2, spines=2), ["leaf0-spine1", {"count": 1, "seed": 7}])
     <Fabric leaf-spine(2 leaves x 2 hosts, 2 spines) less 2 cables: 4 endpoints, 4 switches, 6 cables>
     """
     gone: set[int] = set()
+    wrong = []
     for entry in faults:
-        gone |= _cables_of(fabric, entry, gone)
+        try:
+            gone |= _cables_of(fabric, entry, gone)
+        except InputError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise InputError("\n".join(wrong))
     if not gone:
         return fabric
     left = fabric.without(sorted(gone))

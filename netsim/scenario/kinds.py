@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Annotated, Any, Union
 
 from annotated_types import Unit
-from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema, create_model
+from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema, WrapValidator, create_model
 
 from netsim import units
-from netsim.scenario.wording import Written, fault, fault_at, shown, worded
+from netsim.scenario.wording import Written, as_written, fault, fault_at, shown
 from topologies.errors import InputError
 from topologies.registry import Table
 
@@ -131,7 +131,7 @@ def _readable(hint: Any) -> Any:
             read, _, example = QUANTITIES[unit]
             schema = {"type": "string", "examples": [example]}
             bounds = [m for m in rest if not isinstance(m, Unit)]
-            return Annotated[(float, *bounds, BeforeValidator(worded(read)), WithJsonSchema(schema))]
+            return Annotated[(float, *bounds, WrapValidator(as_written(read)), WithJsonSchema(schema))]
         return Annotated[(_readable(inner), *rest)]
     if origin in (Union, types.UnionType):
         return Union[tuple(_readable(a) for a in arguments)]  # noqa: UP007  (made from a tuple)

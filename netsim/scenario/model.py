@@ -9,7 +9,7 @@ from itertools import product
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, WrapValidator
 
 from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Op, op_named
@@ -17,7 +17,7 @@ from netsim.engine import ENGINES
 from netsim.scenario.kinds import Spec, read_parameters, specs_of
 from netsim.scenario.sizes import read_sizes
 from netsim.scenario.source import Source, Where
-from netsim.scenario.wording import Written, fault, lines, shown, worded
+from netsim.scenario.wording import Written, as_written, fault, faults_at, lines, shown, worded
 from netsim.units import parse_time
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
@@ -32,6 +32,23 @@ def _server(value: Any) -> Spec:
     return value if isinstance(value, Spec) else read_parameters(with_servers, value)
 
 
+def _sizes(value: Any) -> tuple[int, ...]:
+    """The sizes, with a fault for every entry of a list that is none."""
+    several = value if isinstance(value, list) else []
+    wrong = [(n, entry, told) for n, entry in enumerate(several) if (told := _no_size(entry))]
+    if wrong:
+        raise faults_at([((n,), told, entry) for n, entry, told in wrong])
+    return worded(read_sizes)(value)  # type: ignore[no-any-return]
+
+
+def _no_size(entry: Any) -> str | None:
+    try:
+        read_sizes(entry)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 _SIZE_TEXT = {"type": "string", "examples": ["1GiB", "1MiB..1GiB*4"]}
 _SIZE_RANGE = {
     "type": "object",
@@ -40,8 +57,8 @@ _SIZE_RANGE = {
     "additionalProperties": False,
 }
 _SIZES_SCHEMA = {"anyOf": [_SIZE_TEXT, {"type": "array", "items": {"anyOf": [_SIZE_TEXT, _SIZE_RANGE]}}, _SIZE_RANGE]}
-Sizes = Annotated[tuple[int, ...], PlainValidator(worded(read_sizes)), WithJsonSchema(_SIZES_SCHEMA)]
-Time = Annotated[float, BeforeValidator(worded(parse_time)), Ge(0), WithJsonSchema({"type": "string", "examples": ["500ns"]})]
+Sizes = Annotated[tuple[int, ...], PlainValidator(_sizes), WithJsonSchema(_SIZES_SCHEMA)]
+Time = Annotated[float, Ge(0), WrapValidator(as_written(parse_time)), WithJsonSchema({"type": "string", "examples": ["500ns"]})]
 OpName = Annotated[Op, PlainValidator(worded(lambda v: op_named(str(v)))), WithJsonSchema({"enum": [op.value for op in Op]})]
 
 
@@ -187,9 +204,9 @@ def read_scenario(source: Source) -> Scenario:
         text = ScenarioText.model_validate(source.data)
     except ValidationError as error:
         raise InputError("\n".join(lines(error, source))) from None
-    missing = _missing(text, source)
-    if missing:
-        raise InputError("\n".join(missing))
+    wrong = _missing(text, source) + _named_alike(text, source)
+    if wrong:
+        raise InputError("\n".join(wrong))
     scenario = Scenario(source, text)
     several: Sequence[Keys] = text.compare or [text]
     cases = sum(_count(keys, text) for keys in several)
@@ -203,6 +220,16 @@ def _count(keys: Keys, top: Keys) -> int:
     for key in _LISTS:
         count *= len(getattr(keys, key) or getattr(top, key) or (None,))
     return count
+
+
+def _named_alike(text: ScenarioText, source: Source) -> list[str]:
+    """Cases that a table could not tell apart."""
+    names = [case.name for case in text.compare or []]
+    again = [(n, names.index(name)) for n, name in enumerate(names) if name is not None and name in names[:n]]
+    return [
+        f"{source.place(('compare', n, 'name'))}: compare[{n}].name: {names[n]!r} is the name of compare[{first}] too"
+        for n, first in again
+    ]
 
 
 def _missing(text: ScenarioText, source: Source) -> list[str]:

@@ -14,6 +14,7 @@ Where = tuple[str | int, ...]  #: ("fabric", "k") or ("compare", 0, "fabric")
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
+MAX_FAULTS = 20
 
 
 @dataclass(frozen=True)
@@ -136,15 +137,17 @@ class _Reader:
                 self._stop(event, "a key must be a plain word")
             key = str(event.value)
             path = (*where, key)
-            first = self.keys.get(path)
-            value = self._value(next(events), events, path)
-            if first is not None:
-                line = first.removeprefix(self.name + ":").partition(":")[0]
-                self._fault(event, f"{dotted(path)}: given twice, first in line {line}; keep one")
-                continue
+            self._once(event, path)
             self.keys[path] = self._place(event.start_mark)
-            out[key] = value
+            out[key] = self._value(next(events), events, path)
         return out
+
+    def _once(self, event: Any, path: Where) -> None:
+        """Say it where a key stands here for the second time; what is inside the first is then no reason to say it again."""
+        if path in self.keys and len(self.faults) < MAX_FAULTS:
+            line = self.keys[path].removeprefix(self.name + ":").partition(":")[0]
+            self._fault(event, f"{dotted(path)}: given twice, first in line {line}; keep one")
+            self.keys = {known: place for known, place in self.keys.items() if known[: len(path)] != path}
 
     def _scalar(self, event: Any) -> Any:
         """A plain scalar read by the core rules of YAML 1.2: `no` is a word, `4e11` a number."""
@@ -162,7 +165,7 @@ class _Reader:
         return f"{self.name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else self.name
 
     def _fault(self, event: Any, message: str) -> None:
-        if len(self.faults) < 20:
+        if len(self.faults) < MAX_FAULTS:
             self.faults.append(f"{self._place(event.start_mark)}: {message}")
 
     def _stop(self, event: Any, message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -61,7 +61,13 @@ def fault(message: str) -> PydanticCustomError:
 
 def fault_at(where: Where, message: str, value: Any = None) -> ValidationError:
     """The same, about a part of what is being validated."""
-    return ValidationError.from_exception_data("", [InitErrorDetails(type=fault(message), loc=where, input=value)])
+    return faults_at([(where, message, value)])
+
+
+def faults_at(told: Iterable[tuple[Where, str, Any]]) -> ValidationError:
+    """Several: where, message and value of each."""
+    details = [InitErrorDetails(type=fault(message), loc=where, input=value) for where, message, value in told]
+    return ValidationError.from_exception_data("", details)
 
 
 def worded(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -72,6 +78,19 @@ def worded(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return read(value)
         except InputError as error:
             raise fault(str(error)) from None
+
+    return validate
+
+
+def as_written(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """The same as a validator around the checks of bounds, whose errors then quote what was written: `0Gbit/s`, not 0.0."""
+
+    def validate(value: Any, check: Callable[[Any], Any]) -> Any:
+        found = worded(read)(value)
+        try:
+            return check(found)
+        except ValidationError as error:
+            raise faults_at([(e["loc"], _say(e["type"], {**e, "input": value}, []), value) for e in error.errors()]) from None
 
     return validate
 

@@ -102,6 +102,31 @@ def test_one_fault(text: str, told: str) -> None:
     assert told in line
 
 
+def test_every_entry_of_a_list_is_told_at_its_place() -> None:
+    assert faults(SMALLEST.replace("1MiB", "[1MiB, 0B, 3, 2GiB..1GiB]")) == [
+        "f.yaml:2:43: collective.size[1]: 0B: a size must be at least 1B",
+        "f.yaml:2:47: collective.size[2]: 3: a size needs a unit; write 3B",
+        "f.yaml:2:50: collective.size[3]: '2GiB..1GiB': the range ends below its start",
+    ]
+    told = faults(SMALLEST + "faults: [leaf0-agg9, leaf0-agg0, h1-core0, {count: 99}]\n")
+    assert [line.partition(": ")[0] for line in told] == ["f.yaml:3:9"] * 3
+    assert all(word in line for word, line in zip(("agg9", "h1-core0", "count=99"), told, strict=True))
+
+
+def test_bounds_quote_what_was_written() -> None:
+    text = SMALLEST.replace("k: 4", "k: 4, link: 0Gbit/s, latency: -1us") + "overhead: -2us\n"
+    assert faults(text) == [
+        "f.yaml:1:38: fabric.link: '0Gbit/s': must be more than 0",
+        "f.yaml:1:56: fabric.latency: '-1us': must be at least 0",
+        "f.yaml:3:11: overhead: '-2us': must be at least 0",
+    ]
+
+
+def test_cases_have_names_of_their_own() -> None:
+    text = SMALLEST + "compare:\n  - {name: a, ranks: 4}\n  - {name: b}\n  - {name: a}\n"
+    assert faults(text) == ["f.yaml:6:12: compare[2].name: 'a' is the name of compare[0] too"]
+
+
 def test_lists_multiply_out_and_cases_override() -> None:
     text = (
         SMALLEST

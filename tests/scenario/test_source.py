@@ -31,6 +31,13 @@ def test_a_key_twice_names_both_places_and_the_rest_is_still_read() -> None:
     ]
 
 
+def test_what_is_inside_a_mapping_given_twice_is_told_once() -> None:
+    assert faults("a: {b: 1, c: 2}\na: {b: 1, c: 2, c: 3}\n") == [
+        "f.yaml:2:1: a: given twice, first in line 1; keep one",
+        "f.yaml:2:17: a.c: given twice, first in line 2; keep one",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
