@@ -38,41 +38,51 @@ class Placement:
         return len(self.endpoint)
 
 
-def check_room(fabric: Fabric, ranks: int) -> None:
-    """Raises InputError where the job is larger than the fabric."""
-    if ranks > fabric.n_endpoints:
-        raise InputError(f"ranks: {ranks} do not fit on the {fabric.n_endpoints} endpoints of {fabric.name}")
+def room(fabric: Fabric, ranks: int, free: Ints | None) -> Ints:
+    """The endpoints that ranks may be put on, in order: `free`, what other jobs have left, or all of them where that is None.
+
+    Raises InputError where the job is larger.
+    """
+    given = np.arange(fabric.n_endpoints, dtype=np.int32) if free is None else free
+    if ranks > len(given):
+        left = "" if free is None else " that other jobs leave free"
+        raise InputError(f"ranks: {ranks} do not fit on the {len(given)} endpoints of {fabric.name}{left}")
+    return given
 
 
-def identity(fabric: Fabric, ranks: int) -> Placement:
-    """Rank r on endpoint r: the natural order."""
-    check_room(fabric, ranks)
-    return Placement(np.arange(ranks), "identity")
+def identity(fabric: Fabric, ranks: int, free: Ints | None = None) -> Placement:
+    """Rank r on endpoint r, or on the r-th that other jobs leave free: the natural order."""
+    return Placement(room(fabric, ranks, free)[:ranks], "identity")
 
 
-def random(fabric: Fabric, ranks: int, *, seed: Seed = 0) -> Placement:
-    """Ranks on endpoints drawn without replacement: the first `ranks` of numpy's default_rng(seed).permutation(endpoints)."""
-    check_room(fabric, ranks)
-    return Placement(np.random.default_rng(seed).permutation(fabric.n_endpoints)[:ranks], "random")
+def random(fabric: Fabric, ranks: int, free: Ints | None = None, *, seed: Seed = 0) -> Placement:
+    """Ranks on endpoints drawn without replacement: the first `ranks` of numpy's default_rng(seed).permutation(endpoints).
+
+    Beside other jobs: of a permutation of the endpoints that they leave free.
+    """
+    endpoints = room(fabric, ranks, free)
+    return Placement(endpoints[np.random.default_rng(seed).permutation(len(endpoints))[:ranks]], "random")
 
 
-def round_robin(fabric: Fabric, ranks: int, *, over: Literal["leaf", "server", "rail", "group"] = "leaf") -> Placement:
+def round_robin(
+    fabric: Fabric, ranks: int, free: Ints | None = None, *, over: Literal["leaf", "server", "rail", "group"] = "leaf"
+) -> Placement:
     """Ranks dealt out like cards: rank r to the next free endpoint of the r-th leaf, cyclically; full ones are passed over.
 
     `over`: deal to leaves, to servers, to rails (endpoints with the same number in their server), or to groups (pods, dragonfly
     groups, parts: what the topology calls so). Raises InputError where the fabric has none of these.
     """
-    check_room(fabric, ranks)
-    part = _parts(fabric, over)
+    endpoints = room(fabric, ranks, free)
+    part = _parts(fabric, over)[endpoints]
     order = np.argsort(part, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(part[order]) != 0])
     turn = np.empty(len(part), dtype=np.int64)
     turn[order] = np.arange(len(part)) - np.repeat(starts, np.diff(np.r_[starts, len(part)]))
     dealt = np.lexsort((part, turn))
-    return Placement(dealt[:ranks], f"round-robin over {over}")
+    return Placement(endpoints[dealt[:ranks]], f"round-robin over {over}")
 
 
-def pow2_packed(fabric: Fabric, ranks: int) -> Placement:
+def pow2_packed(fabric: Fabric, ranks: int, free: Ints | None = None) -> Placement:
     """Powers of two on odd trees: 2^a ranks on each leaf used, 2^b such leaves in each pod used, slots and leaves in order.
 
     The largest 2^a, then 2^b, with which the ranks fit, on the first leaves that have the endpoints; where no 2^b does, leaves of
@@ -80,9 +90,9 @@ def pow2_packed(fabric: Fabric, ranks: int) -> Placement:
     pods, so that d-mod-k sends at most one flow over each link of a full-bisection Clos (Zahavi 2012: a step is free of
     contention if every leaf's ranks go to different slots). Raises InputError where the ranks do not fit so.
     """
-    check_room(fabric, ranks)
+    endpoints = room(fabric, ranks, free)
     leaf = _parts(fabric, "leaf")
-    size = np.bincount(leaf)
+    size = np.bincount(leaf[endpoints], minlength=int(leaf.max()) + 1)
     powers = [1 << a for a in reversed(range(int(size.max()).bit_length()))]
     widths = [1 << b for b in reversed(range(len(size).bit_length()))]
     usable = {power: np.flatnonzero(size >= power) for power in powers}
@@ -92,7 +102,8 @@ def pow2_packed(fabric: Fabric, ranks: int) -> Placement:
         if power * len(leaves) >= ranks:
             first = np.cumsum(size) - size
             slots = first[leaves][:, None] + np.arange(power)
-            return Placement(np.argsort(leaf, kind="stable")[slots.ravel()[:ranks]], "pow2-packed")
+            in_order = endpoints[np.argsort(leaf[endpoints], kind="stable")]
+            return Placement(in_order[slots.ravel()[:ranks]], "pow2-packed")
     best = max(powers, key=lambda power: power * len(usable[power]))
     raise InputError(
         f"pow2-packed: {ranks} ranks do not fit on the leaves of {fabric.name}: "
