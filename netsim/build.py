@@ -43,29 +43,46 @@ class Job:
 
 def build(scenario: Scenario, case: Case) -> Job:
     """Everything that a run of this case needs. Raises InputError with the place in the file of the key that is to blame."""
-    with _blaming(scenario, case, "fabric"):
+    with blaming(scenario, case, "fabric"):
         fabric = _call(TOPOLOGIES, case.fabric, scenario, case)
-    with _blaming(scenario, case, "server"):
+    with blaming(scenario, case, "server"):
         fabric = _with_servers(fabric, case)
-    with _blaming(scenario, case, "faults"):
+    with blaming(scenario, case, "faults"):
         fabric = _with_faults(fabric, case)
-    with _blaming(scenario, case, "routing"):
+    with blaming(scenario, case, "routing"):
         routing = case.routing or Spec(fabric.default_router)
         router = _router(fabric, routing, scenario, case)
-    with _blaming(scenario, case, "placement" if case.placement else "ranks"):
+    with blaming(scenario, case, "placement" if case.placement else "ranks"):
         seat = case.placement or Spec("identity")
         placement = _call(PLACEMENTS, seat, scenario, case, fabric, _ranks(case, fabric, seat, scenario))
-    with _blaming(scenario, case, "collective"):
+    with blaming(scenario, case, "collective"):
         op, ranks = case.collective.op, placement.ranks
         collective = Collective(op, ranks, case.collective.size[0], case.collective.root)
     algorithm = case.algorithm or Spec(default_algorithm(op, ranks))
-    with _blaming(scenario, case, "algorithm"):
+    with blaming(scenario, case, "algorithm"):
         defaults = {"server_size": fabric.server_size}
         schedule = _call(ALGORITHMS, algorithm, scenario, case, collective, **defaults)
     chosen = {"fabric": case.fabric, "routing": routing, "placement": seat, "algorithm": algorithm, "engine": case.engine}
     specs = _resolved(case, chosen, ranks, fabric)
     titles = {key: _title(_TABLES[key], specs[key]) for key in _TABLES if key != "fabric"}
     return Job(case, fabric, router, placement, schedule, specs, titles)
+
+
+def build_all(scenario: Scenario) -> list[Job]:
+    """Every case. Raises InputError with the faults of all cases, one line each; cases may share some."""
+    jobs: list[Job] = []
+    faults: dict[str, None] = {}
+    for case in scenario.cases:
+        try:
+            jobs.append(build(scenario, case))
+        except InputError as error:
+            faults |= dict.fromkeys(str(error).splitlines())
+            last = error
+    if len(faults) > 1:
+        raise InputError("\n".join(faults))
+    if faults:
+        raise last
+    return jobs
 
 
 def default_algorithm(op: Op, ranks: int) -> str:
@@ -79,7 +96,8 @@ def default_algorithm(op: Op, ranks: int) -> str:
 
 
 @contextmanager
-def _blaming(scenario: Scenario, case: Case, key: str) -> Iterator[None]:
+def blaming(scenario: Scenario, case: Case, key: str) -> Iterator[None]:
+    """Put the place of a key in the file before what is wrong with it."""
     try:
         yield
     except InputError as error:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from netsim.bounds import Bound, lower_bound
-from netsim.build import Job, build
+from netsim.build import Job, blaming, build_all
 from netsim.engine import ENGINES
 from netsim.provenance import Provenance, provenance
 from netsim.remember import Remembered
 from netsim.result import Result
 from netsim.scenario import Scenario, load
 from topologies.errors import NetsimError
+
+MOST_ROUTES = 1 << 20  #: messages whose ways `check` finds; a matter of a second
 
 #: told what is about to be done: (done, in all, what)
 Progress = Callable[[int, int, str], None]
@@ -87,9 +89,30 @@ def run(
     Raises InputError for what cannot be run as it is, one line per fault; Unroutable where a pair has no way.
     """
     scenario = load(scenario, settings)
-    jobs = [build(scenario, case) for case in scenario.cases]
-    runs = tuple(simulate(job, progress, n, len(jobs)) for n, job in enumerate(jobs))
-    return Report(scenario, runs, provenance(scenario, jobs))
+    jobs = build_all(scenario)
+    runs = []
+    for n, job in enumerate(jobs):
+        with blaming(scenario, job.case, _routes_of(job)):
+            runs.append(simulate(job, progress, n, len(jobs)))
+    return Report(scenario, tuple(runs), provenance(scenario, jobs))
+
+
+def check(scenario: Scenario) -> None:
+    """Everything short of running: build each case, and find the way of each of its messages unless there are millions.
+
+    Raises InputError with the faults of all cases, one line each; Unroutable where a pair has no way.
+    """
+    for job in build_all(scenario):
+        with blaming(scenario, job.case, "fabric"):
+            bound_of(job)
+        if sum(len(r.src) for r in job.schedule.all_rounds()) <= MOST_ROUTES:
+            with blaming(scenario, job.case, _routes_of(job)):
+                ENGINES.load("loads")(job.fabric, job.router, job.schedule, job.placement)
+
+
+def _routes_of(job: Job) -> str:
+    """The key that is to blame where a message finds no way."""
+    return "routing" if job.case.routing else "fabric"
 
 
 def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int = 1) -> Run:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from netsim.scenario import Scenario
 
 
 def check(paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Scenario files, or folders of them.")]) -> int:
@@ -31,19 +34,20 @@ def _files(path: Path) -> list[Path]:
 
 
 def faults_of(file: Path) -> list[str]:
-    """One line for each fault of a scenario: of its text, or, where that is right, of what each case builds."""
-    from netsim.build import build
+    """One line for each fault of a scenario: of its text, or, where that is right, of what its cases build."""
     from netsim.scenario import load
     from topologies.errors import InputError
 
     try:
-        scenario = load(file)
+        _build(load(file))
     except InputError as error:
         return str(error).splitlines()
-    faults: dict[str, None] = {}  # cases may share a fault
-    for case in scenario.cases:
-        try:
-            build(scenario, case)
-        except InputError as error:
-            faults |= dict.fromkeys(str(error).splitlines())
-    return list(faults)
+    return []
+
+
+def _build(scenario: Scenario) -> None:
+    from netsim.commands.talk import announcing_compilation
+    from netsim.pipeline import check as check_cases
+
+    with announcing_compilation():
+        check_cases(scenario)

@@ -41,7 +41,7 @@ def run(
     """
     from netsim.commands.talk import announcing_compilation, progress_line
     from netsim.expect import expectation
-    from netsim.output import tell
+    from netsim.output import check_target, tell
     from netsim.pipeline import run as simulate
     from netsim.scenario import load
 
@@ -49,9 +49,12 @@ def run(
     as_json = output_format is Format.json or (output_format is None and output is not None and output.suffix == ".json")
     loaded = load(scenario, settings_of(settings, engine))
     targets = _plot_targets(plot or [])
+    output = _file_of(output, "json" if as_json else "txt", scenario)
+    for target in [*targets, *([output] if output else [])]:
+        check_target(target)
     with announcing_compilation(), progress_line() as progress:
         report = simulate(loaded, progress=progress)
-    _deliver(_text(report, as_json, verbose), output, "json" if as_json else "txt", scenario)
+    _deliver(_text(report, as_json, verbose), output)
     for target in targets:
         _draw(report, target)
     misses = [miss for e in expectations for miss in e.misses(report)]
@@ -70,15 +73,18 @@ def _text(report: Report, as_json: bool, verbose: bool) -> str:
     return table(report, verbose=verbose)
 
 
-def _deliver(text: str, output: Path | None, suffix: str, scenario: str) -> None:
+def _file_of(output: Path | None, suffix: str, scenario: str) -> Path | None:
+    return output / f"{Path(scenario).stem}.{suffix}" if output and output.is_dir() else output
+
+
+def _deliver(text: str, output: Path | None) -> None:
     from netsim.output import say, tell, write_whole
 
     if output is None:
         say(text)
         return
-    target = output / f"{Path(scenario).stem}.{suffix}" if output.is_dir() else output
-    write_whole(target, lambda path: path.write_bytes(text.encode()))
-    tell(f"wrote {target}")
+    write_whole(output, lambda path: path.write_bytes(text.encode()))
+    tell(f"wrote {output}")
 
 
 def _plot_targets(paths: list[Path]) -> list[Path]:

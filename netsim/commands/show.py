@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 def show(scenario: Scenario, settings: Settings = None, engine: EngineName = None) -> None:
     """Print the scenario with every default filled in, what it builds, and the physical limit. Nothing is simulated."""
-    from netsim.build import build
+    from netsim.build import build_all
     from netsim.output import say
     from netsim.provenance import provenance
     from netsim.scenario import load
 
     loaded = load(scenario, settings_of(settings, engine))
-    jobs = [build(loaded, case) for case in loaded.cases]
+    jobs = build_all(loaded)
     origin = provenance(loaded, jobs)
     say(f"# netsim {origin.version}   scenario {origin.scenario_id}   {loaded.name}\n")
     for job in jobs:

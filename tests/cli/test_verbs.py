@@ -145,6 +145,73 @@ def test_output_goes_to_a_file_whole_or_not_at_all(small: str, tmp_path: Path, c
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_link_a_mode_and_a_device_stay_what_they_are(small: str, tmp_path: Path, capsys) -> None:
+    file, link, pipe = tmp_path / "file.txt", tmp_path / "link.txt", tmp_path / "pipe"
+    file.write_text("old")
+    file.chmod(0o600)
+    link.symlink_to(file)
+    assert main(["run", small, "-o", str(link)]) == 0
+    assert link.is_symlink()
+    assert file.read_text().startswith("# netsim")
+    assert file.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["run", small, "-o", str(pipe)]) == 0
+    assert os.read(reader, 8) == b"# netsim"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("option", ["-o", "--plot"])
+def test_a_folder_that_is_not_there_is_told_before_the_run(small: str, tmp_path: Path, capsys, monkeypatch, option: str) -> None:
+    monkeypatch.setattr("netsim.pipeline.run", lambda *_, **__: pytest.fail("was run"))
+    assert main(["run", small, option, str(tmp_path / "none" / "x.png")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "x.png: cannot be written: no folder" in line
+
+
+@pytest.mark.parametrize(("shell", "told"), [("> /dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_an_output_that_takes_nothing_is_a_failure_in_one_line(small: str, shell: str, told: str) -> None:
+    ran = subprocess.run(f"{sys.executable} -m netsim list {shell}", shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert (ran.returncode, ran.stderr) == (1, f"stdout: cannot be written: {told}\n")
+
+
+def test_messages_without_a_way_are_told_with_their_place(tmp_path: Path, capsys) -> None:
+    """By check and run alike: ranks that no cable joins, and OpenSM's tables with a loop in them."""
+    apart = tmp_path / "apart.yaml"
+    apart.write_text("fabric: {kind: rail-only, servers: 2, rails: 2}\ncollective: {op: all-reduce, size: 1MiB}\n")
+    fixtures = ROOT / "tests" / "fixtures"
+    lines = (fixtures / "opensm_ftree_dump_fts_8x4x4.txt").read_text().splitlines()
+    for switch, port in (("leaf0", 5), ("spine0", 1)):  # leaf0 sends h004 up to spine0, which sends it back
+        head = next(i for i, line in enumerate(lines) if line.endswith(f"({switch}):"))
+        row = next(i for i in range(head, len(lines)) if "'h004'" in lines[i])
+        lines[row] = f"{lines[row][:7]}{port:03}{lines[row][10:]}"
+    (tmp_path / "tables").write_text("\n".join(lines) + "\n")
+    loop = tmp_path / "loop.yaml"
+    dump = fixtures / "ibnetdiscover_leafspine_8x4x4.txt"
+    loop.write_text(
+        f"fabric: {{kind: ibnetdiscover, file: {dump}, tables: tables}}\n"
+        "collective: {op: all-reduce, size: 1MiB}\nrouting: forwarding-tables\n"
+    )
+    for verb in ("check", "run"):
+        for path, told in ((apart, ":1:9: rail-only(2 servers x 2 rails): no way between rank 0"), (loop, ":3:10: h020→h004: ")):
+            assert main([verb, str(path)]) == 2
+            captured = capsys.readouterr()
+            assert captured.out == ""
+            (line,) = captured.err.splitlines()
+            assert line.startswith(f"{path}{told}")
+
+
+def test_run_tells_the_faults_of_all_cases(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(SMALL + "algorithm: ring\ncompare: [{ranks: 17}, {ranks: 18}, {ranks: 4}]\n")
+    assert main(["run", str(path)]) == 2
+    assert [line.partition(" do not")[0] for line in capsys.readouterr().err.splitlines()] == [
+        f"{path}:4:19: ranks: 17",
+        f"{path}:4:32: ranks: 18",
+    ]
+
+
 @pytest.mark.parametrize("name", ["picture.svg", "picture.png"])
 def test_plots(small: str, tmp_path: Path, capsys, name: str) -> None:
     assert main(["run", small, "--plot", str(tmp_path / name)]) == 0
