@@ -24,6 +24,7 @@ DUMPS: list[dict[str, Any] | None] = [
 
 #: what a scenario says for kinds that do not go with every fabric, or need parameters
 SCENARIOS: dict[str, str] = {
+    "rail-only": "fabric: {kind: rail-only, servers: 32, rails: 8}\nserver: {gpus: 8}",
     "ibnetdiscover": "fabric: {kind: ibnetdiscover, file: cluster.ibnetdiscover}",
     "ecmp": "fabric: {kind: fat-tree, k: 4}\nrouting: {kind: ecmp, seed: 1, queue_pairs: 4}",
     "forwarding-tables": (
@@ -95,9 +96,9 @@ def _fabric_example(name: str, kind: Kind) -> str:
     call = doctest_call(kind.function)
     if call is None:
         return f"```yaml\n{SCENARIOS[name]}\n```\n"
-    spec = yaml({"kind": name, **kind.write(call)})
+    scenario = SCENARIOS.get(name, f"fabric: {yaml({'kind': name, **kind.write(call)})}")
     built = repr(kind.function(**call)).partition(": ")[2].removesuffix(">")
-    return f"```yaml\nfabric: {spec}\n```\n\n{built}\n"
+    return f"```yaml\n{scenario}\n```\n\n{built}{', without the servers' * ('server:' in scenario)}\n"
 
 
 def _scenario_for(key: str) -> Callable[[str, Kind], str]:
