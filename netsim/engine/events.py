@@ -212,7 +212,6 @@ def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes:
 def _retime(heap: Heap, rows: Any, number: Any, now: Any) -> None:
     """Take over a row's new rate: settle what it has sent, and move its end."""
     row = rows[number]
-    row.held_by = row.new_held_by
     if abs(row.new_rate - row.rate) > 1e-14 * row.rate:
         row.left -= row.rate * (now - row.since)
         row.since = now

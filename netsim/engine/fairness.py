@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.engine.heap import NODE
 from topologies.jit import kernel
 
 EPS = 1e-11  # relative difference below which two rates are one
@@ -29,15 +30,17 @@ LINK = np.dtype(
         ("first", "i8"),  # where the link's active rows begin in `members`
         ("count", "i4"),  # active rows
         ("holds", "i4"),  # rows whose bottleneck it is
+        ("held_row", "i4"),  # the first of those; the others follow by ROW.next_held
         # the rest is scratch of `rebalance`, about the rows of the set on this link
         ("touched", "i8"),  # epoch in which these were last valid
         ("room", "f8"),  # capacity left for those not yet filled
         ("demand", "f8"),  # sum of their uses
-        ("key", "f8"),  # key in the filling heap; may lag behind room / demand
+        ("estimate", "f8"),  # level as far as the link alone can tell
         ("new_top", "f8"),  # the fastest of the set
         ("new_level", "f8"),  # rate at which this pass has filled rows here as their bottleneck; inf for none
         ("open", "i4"),  # those not yet filled
         ("held", "i4"),  # those that the link held before
+        ("chain", "i4"),  # the first of them, as an entry; the others follow by ENTRY.next
     ],
     align=True,
 )
@@ -51,13 +54,16 @@ ROW = np.dtype(
         ("end", "i8"),
         ("chosen", "i8"),  # epoch in which the row was last in the set
         ("held_by", "i4"),  # its bottleneck link, -1 for none
+        ("next_held", "i4"),  # its neighbours in the list of the rows that this link holds, -1 at the ends
+        ("last_held", "i4"),
         ("new_held_by", "i4"),
         ("message", "i4"),
         ("flowing", "i4"),
     ],
     align=True,
 )
-ENTRY = np.dtype([("use", "f8"), ("link", "i4"), ("position", "i4")], align=True)  # a row on a link; its place in `members`
+# A row on a link; its place in the link's `members`; in `rebalance`, the next row of the set there.
+ENTRY = np.dtype([("use", "f8"), ("link", "i4"), ("row", "i4"), ("position", "i4"), ("next", "i4")], align=True)
 MEMBER = np.dtype([("use", "f8"), ("row", "i4"), ("entry", "i4")], align=True)  # an active row on a link
 
 LOOKED_AT, SOLVED, PASSES = 0, 1, 2  #: counters in Net.work
@@ -70,7 +76,7 @@ class Net(NamedTuple):
     rows: NDArray[np.void]
     entries: NDArray[np.void]
     members: NDArray[np.void]
-    queue: NDArray[np.int32]  #: the filling heap
+    queue: NDArray[np.void]  #: the filling heap
     touched: NDArray[np.int32]  #: the links of the set
     chosen: NDArray[np.int32]  #: the rows of the set
     epoch: NDArray[np.int64]
@@ -99,8 +105,9 @@ def make_net(
     row["message"] = message
     entry = np.zeros(len(links), ENTRY)
     entry["link"] = local
+    entry["row"] = np.repeat(np.arange(len(row), dtype=np.int32), np.diff(offsets))
     entry["use"] = 1.0 if use is None else use
-    scratch = np.empty(len(used), np.int32), np.empty(len(used), np.int32), np.empty(len(row), np.int32)
+    scratch = np.empty(len(used), NODE), np.empty(len(used), np.int32), np.empty(len(row), np.int32)
     net = Net(link, row, entry, np.zeros(len(links), MEMBER), *scratch, np.zeros(1, np.int64), np.zeros(3, np.int64))
     return net, used
 
@@ -130,7 +137,33 @@ def leave(net: Net, row: Any) -> None:
         last, gap = members[link.first + link.count], members[link.first + entries[e].position]
         gap.use, gap.row, gap.entry = last.use, last.row, last.entry
         entries[last.entry].position = entries[e].position
-    links[rows[row].held_by].holds -= 1
+    _let_go(links, rows, row)
+
+
+@kernel
+def _let_go(links: Any, rows: Any, number: Any) -> None:
+    """Take a row off the list of its bottleneck."""
+    row = rows[number]
+    link = links[row.held_by]
+    link.holds -= 1
+    if row.last_held >= 0:
+        rows[row.last_held].next_held = row.next_held
+    else:
+        link.held_row = row.next_held
+    if row.next_held >= 0:
+        rows[row.next_held].last_held = row.last_held
+
+
+@kernel
+def _hold(links: Any, rows: Any, number: Any, by: Any) -> None:
+    """Put a row on the list of its bottleneck."""
+    link, row = links[by], rows[number]
+    row.held_by, row.last_held = by, -1
+    row.next_held = link.held_row if link.holds > 0 else -1
+    if row.next_held >= 0:
+        rows[row.next_held].last_held = number
+    link.held_row = number
+    link.holds += 1
 
 
 @kernel
@@ -140,18 +173,18 @@ def rebalance(net: Net, fresh: Any, n_fresh: Any, freed: Any, n_freed: Any) -> A
     Returns n: rows chosen[:n] have a new_rate and new_held_by. The links know already; the caller settles what the rows have sent
     and takes their new rates over.
     """
-    links, rows, members = net.links, net.rows, net.members
+    links, rows = net.links, net.rows
     net.epoch[0] += 1
     n = 0
     for i in range(n_fresh):
         n = _choose(net, fresh[i], n)
     for i in range(n_freed):  # rows that the departed held down
         link = links[freed[i]]
-        if link.holds > 0:
-            for m in range(link.first, link.first + link.count):
-                if rows[members[m].row].held_by == freed[i]:
-                    n = _choose(net, members[m].row, n)
-            net.work[LOOKED_AT] += link.count
+        row = link.held_row if link.holds > 0 else -1
+        while row >= 0:
+            n = _choose(net, row, n)
+            row = rows[row].next_held
+        net.work[LOOKED_AT] += link.holds
     for i in range(n_fresh):
         n = _overtake(net, fresh[i], n)
     n_links = 0
@@ -190,15 +223,15 @@ def _overtake(net: Net, fresh: Any, n: Any) -> Any:
         link = links[entries[e].link]
         if abs(link.touched) != epoch:
             link.touched = epoch
-            link.key = _local_level(net, entries[e].link)
-        if link.key < links[tightest].key:
+            link.estimate = _local_level(net, entries[e].link)
+        if link.estimate < links[tightest].estimate:
             tightest = entries[e].link
     link = links[tightest]
     if link.touched == epoch:
         link.touched = -epoch
-        if link.top > link.key * (1 + EPS):
+        if link.top > link.estimate * (1 + EPS):
             for m in range(link.first, link.first + link.count):
-                if rows[members[m].row].rate > link.key * (1 + EPS):
+                if rows[members[m].row].rate > link.estimate * (1 + EPS):
                     n = _choose(net, members[m].row, n)
     return n
 
@@ -243,19 +276,20 @@ def _touch(net: Net, n: Any) -> Any:
                 link.touched = epoch
                 link.room, link.demand = link.capacity - link.used, 0.0
                 link.new_top, link.new_level = 0.0, np.inf
-                link.open, link.held = 0, 0
+                link.open, link.held, link.chain = 0, 0, -1
                 net.touched[n_links] = entries[e].link
                 n_links += 1
             link.room += entries[e].use * row.rate
             link.demand += entries[e].use
             link.open += 1
+            entries[e].next = link.chain
+            link.chain = e
             if row.held_by == entries[e].link:
                 link.held += 1
     for i in range(n_links):
         link = links[net.touched[i]]
         link.room = max(link.room, 0.0)
-        link.key = link.room / link.demand
-        net.queue[i] = net.touched[i]
+        net.queue[i].key, net.queue[i].item = link.room / link.demand, net.touched[i]
     return n_links
 
 
@@ -263,36 +297,37 @@ def _touch(net: Net, n: Any) -> Any:
 def _fill(net: Net, n_links: Any) -> None:
     """Progressive filling of the set: the link that is full first fixes its rows; a heap with keys that may lag behind.
 
-    A link's key only rises while others are fixed, so a link whose key has risen sinks in the heap.
+    A link's level only rises while others are fixed, so a link that turns out to be higher than its key sinks in the heap.
     """
     links, queue = net.links, net.queue
     for i in range(n_links // 2 - 1, -1, -1):
-        _sift(links, queue, i, n_links)
+        _sift(queue, i, n_links, queue[i].key, queue[i].item)
     while n_links > 0:
-        link = links[queue[0]]
+        number = queue[0].item
+        link = links[number]
         if link.open > 0:
             now = link.room / link.demand
-            if now > link.key:
-                link.key = now
-                _sift(links, queue, 0, n_links)
+            if now > queue[0].key:
+                _sift(queue, 0, n_links, now, number)
                 continue
-            _fix(net, queue[0], link.key)
+            _fix(net, number, queue[0].key)
         n_links -= 1
-        queue[0] = queue[n_links]
-        _sift(links, queue, 0, n_links)
+        if n_links > 0:
+            _sift(queue, 0, n_links, queue[n_links].key, queue[n_links].item)
 
 
 @kernel
 def _fix(net: Net, number: Any, level: Any) -> None:
     """Give the unfilled rows of the set on a link the rate `level` and take it off the room of their links."""
-    links, rows, entries, members, epoch = net.links, net.rows, net.entries, net.members, net.epoch[0]
+    links, rows, entries = net.links, net.rows, net.entries
     link = links[number]
     link.new_level = level
-    at = link.first
+    at = link.chain
     while link.open > 0:  # the last of them found, the others need no look
-        row = rows[members[at].row]
-        at += 1
-        if row.chosen != epoch or row.new_held_by >= 0:
+        row = rows[entries[at].row]
+        at = entries[at].next
+        net.work[LOOKED_AT] += 1
+        if row.new_held_by >= 0:
             continue
         row.new_rate = level
         row.new_held_by = number
@@ -302,28 +337,23 @@ def _fix(net: Net, number: Any, level: Any) -> None:
             other.demand -= entries[e].use
             other.open -= 1
             other.new_top = level
-    net.work[LOOKED_AT] += at - link.first
 
 
 @kernel
-def _sift(links: Any, queue: Any, at: Any, size: Any) -> None:
-    """Sink queue[at] to its place among queue[:size], lowest key first, ties by link."""
-    if size == 0:
-        return
-    item = queue[at]
-    key = links[item].key
+def _sift(queue: Any, at: Any, size: Any, key: Any, item: Any) -> None:
+    """Put an item at `at` or below, where it belongs among queue[:size]: lowest key first, ties by link."""
     while 2 * at + 1 < size:
         child = 2 * at + 1
-        below = links[queue[child]].key
         if child + 1 < size:
-            right = links[queue[child + 1]].key
-            if right < below or (right == below and queue[child + 1] < queue[child]):
-                child, below = child + 1, right
-        if key < below or (key == below and item < queue[child]):
+            a, b = queue[child + 1], queue[child]
+            if a.key < b.key or (a.key == b.key and a.item < b.item):
+                child += 1
+        below = queue[child]
+        if key < below.key or (key == below.key and item < below.item):
             break
-        queue[at] = queue[child]
+        queue[at].key, queue[at].item = below.key, below.item
         at = child
-    queue[at] = item
+    queue[at].key, queue[at].item = key, item
 
 
 @kernel
@@ -367,7 +397,8 @@ def _enter(net: Net, n: Any, n_links: Any) -> None:
         link.top = max(link.top, link.new_top)
     for i in range(n):
         row = rows[net.chosen[i]]
-        if row.held_by >= 0:
-            links[row.held_by].holds -= 1
-        links[row.new_held_by].holds += 1
-        links[row.new_held_by].level = row.new_rate
+        if row.held_by != row.new_held_by:
+            if row.held_by >= 0:
+                _let_go(links, rows, net.chosen[i])
+            _hold(links, rows, net.chosen[i], row.new_held_by)
+        links[row.held_by].level = row.new_rate
