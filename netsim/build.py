@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Collective, Op
 from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine import ENGINES
+from netsim.scenario.jobs import INHERITED
 from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of, shortened
 from netsim.scenario.model import Case, FaultCount, Scenario
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
-from topologies.fabric import Fabric
+from topologies.fabric import Fabric, frozen
 from topologies.paths import Router
 from topologies.registry import Table
 
@@ -43,18 +46,34 @@ class Job:
 
 def build(scenario: Scenario, case: Case) -> Job:
     """Everything that a run of this case needs. Raises InputError with the place in the file of the key that is to blame."""
+    return _job(scenario, case, _fabric(scenario, case), [])
+
+
+def build_together(scenario: Scenario, cases: Sequence[Case]) -> tuple[Job, ...]:
+    """The jobs of a case, all on one fabric, each on endpoints that those before it left free. Raises InputError like `build`."""
+    fabric = _fabric(scenario, cases[0])
+    jobs: list[Job] = []
+    for case in cases:
+        jobs.append(_job(scenario, case, fabric, jobs))
+    return tuple(jobs)
+
+
+def _fabric(scenario: Scenario, case: Case) -> Fabric:
     with blaming(scenario, case, "fabric"):
         fabric = _call(TOPOLOGIES, case.fabric, scenario, case)
     with blaming(scenario, case, "server"):
         fabric = _with_servers(fabric, case)
     with blaming(scenario, case, "faults"):
-        fabric = _with_faults(fabric, case)
+        return _with_faults(fabric, case)
+
+
+def _job(scenario: Scenario, case: Case, fabric: Fabric, earlier: Sequence[Job]) -> Job:
     with blaming(scenario, case, "routing"):
         routing = case.routing or Spec(fabric.default_router)
         router = _router(fabric, routing, scenario, case)
     with blaming(scenario, case, "placement" if case.placement else "ranks"):
         seat = case.placement or Spec("identity")
-        placement = _call(PLACEMENTS, seat, scenario, case, fabric, _ranks(case, fabric, seat, scenario))
+        placement = _placed(scenario, case, fabric, seat, earlier)
     with blaming(scenario, case, "collective"):
         op, ranks = case.collective.op, placement.ranks
         collective = Collective(op, ranks, case.collective.size[0], case.collective.root)
@@ -68,13 +87,13 @@ def build(scenario: Scenario, case: Case) -> Job:
     return Job(case, fabric, router, placement, schedule, specs, titles)
 
 
-def build_all(scenario: Scenario) -> list[Job]:
-    """Every case. Raises InputError with the faults of all cases, one line each; cases may share some."""
-    jobs: list[Job] = []
+def build_all(scenario: Scenario) -> list[tuple[Job, ...]]:
+    """Every case as its jobs. Raises InputError with the faults of all cases, one line each; cases may share some."""
+    built: list[tuple[Job, ...]] = []
     faults: dict[str, None] = {}
-    for case in scenario.cases:
+    for cases in scenario.together:
         try:
-            jobs.append(build(scenario, case))
+            built.append(build_together(scenario, cases))
         except InputError as error:
             faults |= dict.fromkeys(str(error).splitlines())
             last = error
@@ -82,7 +101,7 @@ def build_all(scenario: Scenario) -> list[Job]:
         raise InputError("\n".join(faults))
     if faults:
         raise last
-    return jobs
+    return built
 
 
 def default_algorithm(op: Op, ranks: int) -> str:
@@ -148,13 +167,45 @@ def _fault(fault: str | FaultCount, seed: int) -> Any:
     return fault if isinstance(fault, str) else {"count": fault.count, "seed": seed if fault.seed is None else fault.seed}
 
 
-def _ranks(case: Case, fabric: Fabric, seat: Spec, scenario: Scenario) -> Any:
-    """As many as the case says; else what the placement lists, for those that take `ranks=None`; else every endpoint."""
+def _placed(scenario: Scenario, case: Case, fabric: Fabric, seat: Spec, earlier: Sequence[Job]) -> Placement:
+    """Where the ranks sit. Placements that take `free` are told what earlier jobs left; the others may not meet them."""
+    owner = np.full(fabric.n_endpoints, -1)
+    for number, job in enumerate(earlier):
+        owner[job.placement.endpoint] = number
+    free = frozen(np.flatnonzero(owner < 0), np.int32)
+    takes = inspect.signature(kind_of(PLACEMENTS, seat.kind).function).parameters
+    left = [free] if earlier and "free" in takes else []
+    placement: Placement = _call(PLACEMENTS, seat, scenario, case, fabric, _ranks(case, takes, len(free)), *left)
+    met = placement.endpoint[owner[placement.endpoint] >= 0]
+    if len(met):
+        label, other = fabric.label_of(int(met[0])), earlier[int(owner[met[0]])].case.job
+        raise InputError(f"{case.job}: {label} is taken by {other}; a job has its endpoints for itself")
+    return placement
+
+
+def _ranks(case: Case, takes: Mapping[str, inspect.Parameter], free: int) -> int | None:
+    """As many as the case says; else what the placement lists, for those that take `ranks=None`; else every free endpoint."""
     if case.ranks is not None:
         return case.ranks
-    function = kind_of(PLACEMENTS, seat.kind).function
-    hint = str(inspect.signature(function).parameters["ranks"].annotation)
-    return None if "None" in hint else fabric.n_endpoints
+    if "None" in str(takes["ranks"].annotation):
+        return None
+    if not free:
+        raise InputError(f"{case.job}: no endpoint is left for it; give the jobs before it fewer ranks")
+    return free
+
+
+def resolved(jobs: Sequence[Job]) -> dict[str, Any]:
+    """A case as a scenario would say it, nothing left out; jobs that share the fabric under `jobs`."""
+    first = jobs[0]
+    if not first.case.job:
+        return dict(first.specs)
+    from netsim.units import format_time
+
+    around = {key: value for key, value in first.specs.items() if key not in INHERITED}
+    own = [
+        {"name": job.case.job, "start": format_time(job.case.start)} | {key: job.specs[key] for key in INHERITED} for job in jobs
+    ]
+    return around | {"jobs": own}
 
 
 def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from netsim.bounds import Bound
+from netsim.build import resolved
+from netsim.meetings import meetings
 from netsim.pipeline import Report, Run
 from netsim.result import Contention, Result
-from netsim.table import count, percent, redop, root
+from netsim.table import alone_time, count, percent, redop, root, slowed
 
 
 def as_json(report: Report) -> str:
@@ -19,21 +22,42 @@ def as_json(report: Report) -> str:
         "version": f"netsim {origin.version}",
         "scenario": {"name": report.scenario.name, "id": origin.scenario_id},
     }
-    cases = [_case(run) for run in report.runs]
+    cases = [_case(runs) for runs in report.cases]
     out |= cases[0] if len(cases) == 1 else {"cases": cases}
     return json.dumps(out, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _case(run: Run) -> dict[str, Any]:
-    fabric = run.job.fabric
+def _case(runs: Sequence[Run]) -> dict[str, Any]:
+    """A case; where jobs shared its fabric, what each did is under `jobs`."""
+    first = runs[0]
+    fabric = first.job.fabric
     size = {"endpoints": fabric.n_endpoints, "switches": fabric.n_switches, "cables": fabric.n_cables}
     return {
-        "case": run.name,
-        "config": dict(run.job.specs),
+        "case": first.job.case.name,
+        "config": resolved([run.job for run in runs]),
         "fabric": {"name": fabric.name, **size, "notes": list(fabric.notes)},
+        **(_results(first) if first.alone is None else {"jobs": [_job(run) for run in runs], "meetings": _meetings(runs)}),
+    }
+
+
+def _results(run: Run) -> dict[str, Any]:
+    return {
         "results": [_result(result, bound, run.verified) for result, bound in run.rows()],
         "average_bus_bandwidth": {"bandwidth": sum(r.busbw for r in run.results) / len(run.results) / 1e9},
     }
+
+
+def _job(run: Run) -> dict[str, Any]:
+    clock = {"start_seconds": run.job.case.start, "end_seconds": run.end}
+    return {"job": run.job.case.job, **clock, "alone_seconds": alone_time(run), "vs_alone": slowed(run), **_results(run)}
+
+
+def _meetings(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    names = [run.job.case.job for run in runs]
+    return [
+        {"link": met.label, "seconds": met.seconds, "bytes": {names[job]: nbytes for job, nbytes in met.bytes.items()}}
+        for met in meetings(runs)
+    ]
 
 
 def _result(result: Result, bound: Bound, verified: bool) -> dict[str, Any]:

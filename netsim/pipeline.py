@@ -1,25 +1,30 @@
 """The whole flow on one screen:
 
-scenario ──load──▶ Scenario ──build──▶ fabric, router, placement, schedule ──engine──▶ Result ─┬▶ Run ──▶ Report
+scenario ──load──▶ Scenario ──build──▶ fabric, router, placement, schedule ──engine──▶ Result ─┬▶ Run ─(together)─▶ Report
                                                 └──────────────────────────lower_bound──▶ Bound ┘
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from netsim.bounds import Bound, lower_bound
 from netsim.build import Job, blaming, build_all
 from netsim.engine import ENGINES
+from netsim.engine.together import Tenant, flow_together
 from netsim.provenance import Provenance, provenance
 from netsim.remember import Remembered
 from netsim.result import Result
 from netsim.scenario import Scenario, load
 from topologies.errors import NetsimError
+from topologies.fabric import frozen
 
 MOST_ROUTES = 1 << 20  #: messages whose ways `check` finds; a matter of a second
 
@@ -34,10 +39,16 @@ class Run:
     job: Job
     results: tuple[Result, ...]
     bounds: tuple[Bound, ...]
+    alone: Result | None = None  #: what the job would do without the others, where it shared the fabric
 
     @property
     def name(self) -> str:
-        return self.job.case.name
+        return self.job.case.title
+
+    @property
+    def end(self) -> float:
+        """When the last size was done, on the clock that jobs which share a fabric have in common: seconds."""
+        return self.job.case.start + self.results[-1].time
 
     @cached_property
     def verified(self) -> bool:
@@ -64,6 +75,11 @@ class Report:
     provenance: Provenance
 
     @property
+    def cases(self) -> tuple[tuple[Run, ...], ...]:
+        """The runs case by case: one each, or those of jobs that shared the fabric."""
+        return tuple(tuple(runs) for _, runs in groupby(self.runs, key=lambda run: id(run.job.fabric)))
+
+    @property
     def result(self) -> Result:
         """The only result. Raises NetsimError where there are several cases or sizes."""
         if len(self.runs) != 1 or len(self.runs[0].results) != 1:
@@ -74,8 +90,8 @@ class Report:
         return iter(self.runs)
 
     def __repr__(self) -> str:
-        sizes = sum(len(run.results) for run in self.runs)
-        return f"<Report {self.provenance.scenario_id}: {len(self.runs)} case{'s' * (len(self.runs) > 1)}, {sizes} results>"
+        sizes, cases = sum(len(run.results) for run in self.runs), len(self.cases)
+        return f"<Report {self.provenance.scenario_id}: {cases} case{'s' * (cases > 1)}, {sizes} results>"
 
 
 def run(
@@ -89,12 +105,16 @@ def run(
     Raises InputError for what cannot be run as it is, one line per fault; Unroutable where a pair has no way.
     """
     scenario = load(scenario, settings)
-    jobs = build_all(scenario)
-    runs = []
-    for n, job in enumerate(jobs):
-        with blaming(scenario, job.case, _routes_of(job)):
-            runs.append(simulate(job, progress, n, len(jobs)))
-    return Report(scenario, tuple(runs), provenance(scenario, jobs))
+    cases = build_all(scenario)
+    n_jobs = sum(len(jobs) for jobs in cases)
+    runs: list[Run] = []
+    for jobs in cases:
+        alone: list[Run] = []
+        for job in jobs:
+            with blaming(scenario, job.case, _routes_of(job)):
+                alone.append(simulate(job, progress, len(runs) + len(alone), n_jobs))
+        runs += together(alone) if jobs[0].case.job else alone
+    return Report(scenario, tuple(runs), provenance(scenario, cases))
 
 
 def check(scenario: Scenario) -> None:
@@ -102,7 +122,7 @@ def check(scenario: Scenario) -> None:
 
     Raises InputError with the faults of all cases, one line each; Unroutable where a pair has no way.
     """
-    for job in build_all(scenario):
+    for job in (job for jobs in build_all(scenario) for job in jobs):
         with blaming(scenario, job.case, "fabric"):
             bound_of(job)
         if sum(len(r.src) for r in job.schedule.all_rounds()) <= MOST_ROUTES:
@@ -123,17 +143,31 @@ def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int 
     results, bounds = [], []
     for n, size in enumerate(job.sizes):
         if progress:
-            progress(done * len(job.sizes) + n, of * len(job.sizes), job.case.name or job.fabric.name)
+            progress(done * len(job.sizes) + n, of * len(job.sizes), job.case.title or job.fabric.name)
         schedule = job.schedule.resized(size)
         result: Result = engine(job.fabric, router, schedule, job.placement, **options)
         bounds.append(limit.resized(size))
-        if result.time < bounds[-1].time * (1 - 1e-9):
-            raise NetsimError(
-                f"{job.fabric.name}: {size} B: time {result.time:g} s is below its bound {bounds[-1].time:g} s: a bug in netsim, "
-                "please report it with the scenario"
-            )
-        results.append(result)
+        results.append(_at_least(bounds[-1], result, job))
     return Run(job, tuple(results), tuple(bounds))
+
+
+def together(alone: Sequence[Run]) -> Iterator[Run]:
+    """Jobs at once on the fabric they share; each was simulated alone before."""
+    case = alone[0].job.case
+    tenants = [Tenant(job.router, job.schedule, job.placement, job.case.start) for job in (run.job for run in alone)]
+    results = flow_together(alone[0].job.fabric, tenants, overhead=case.overhead, **case.engine.parameters)
+    for run, result in zip(alone, results, strict=True):
+        own_clock = replace(result, block_end=frozen(result.block_end - run.job.case.start, np.float64))
+        yield replace(run, results=(_at_least(run.bounds[0], own_clock, run.job),), alone=run.results[0])
+
+
+def _at_least(bound: Bound, result: Result, job: Job) -> Result:
+    if result.time < bound.time * (1 - 1e-9):
+        raise NetsimError(
+            f"{job.fabric.name}: {result.collective.bytes:.0f} B: time {result.time:g} s is below its bound {bound.time:g} s: "
+            "a bug in netsim, please report it with the scenario"
+        )
+    return result
 
 
 def bound_of(job: Job) -> Bound:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netsim.build import Job
+from netsim.build import Job, resolved
 from netsim.scenario import Scenario
 from netsim.scenario.kinds import NamedFile
 
@@ -21,12 +21,12 @@ class Provenance:
     seeds: tuple[int, ...]  #: of the cases
 
 
-def provenance(scenario: Scenario, jobs: Sequence[Job]) -> Provenance:
-    """The provenance of a report over these jobs."""
-    cases = [{"name": job.case.name, **job.specs} for job in jobs]
-    text = json.dumps(_with_files(cases, scenario.source.folder), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+def provenance(scenario: Scenario, cases: Sequence[Sequence[Job]]) -> Provenance:
+    """The provenance of a report over these cases."""
+    said = [{"name": jobs[0].case.name, **resolved(jobs)} for jobs in cases]
+    text = json.dumps(_with_files(said, scenario.source.folder), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     scenario_id = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Provenance(version(), scenario_id, tuple(job.case.seed for job in jobs))
+    return Provenance(version(), scenario_id, tuple(jobs[0].case.seed for jobs in cases))
 
 
 def version() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
 from collectives.collective import Collective, Op
 from netsim.bounds import Bound
+from netsim.meetings import meetings
 from netsim.pipeline import Report, Run
 from netsim.result import Contention, HotLink, Result
 from netsim.units import format_size, format_time
@@ -19,6 +20,7 @@ _TITLES = """\
 
 _REDUCES = (Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.REDUCE)
 _COMPARED = 4  # sizes at which cases are set side by side
+_HOTTEST_OF_MANY = 3  # links told of each of several jobs
 _SHARED = (Op.ALL_GATHER, Op.REDUCE_SCATTER, Op.ALL_TO_ALL)  # nccl-tests counts the elements of one rank
 _ROOTED = (Op.BROADCAST, Op.REDUCE)
 
@@ -27,16 +29,24 @@ def table(report: Report, *, verbose: bool = False) -> str:
     """What `netsim run` prints: one block for each case, and the cases side by side where there are several."""
     lines = [f"# netsim {report.provenance.version}   scenario {report.provenance.scenario_id}   {report.scenario.name}"]
     noted: set[str] = set()
-    for run in report.runs:
-        lines += ["#", *block(run, verbose, noted)]
-        noted |= set(run.job.fabric.notes)
-    if len(report.runs) > 1:
-        lines += ["#", *side_by_side(report.runs)]
+    for runs in report.cases:
+        for run in runs:
+            lines += ["#", *block(run, verbose, noted, first=run is runs[0])]
+            noted |= set(run.job.fabric.notes)
+        if runs[0].alone is not None:
+            lines += ["#", *shared(runs)]
+    if len(report.cases) > 1:
+        lines += ["#", *side_by_side(report.cases)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def block(run: Run, verbose: bool = False, noted: Collection[str] = ()) -> Iterator[str]:
-    """One case: what it is, its rows, what binds, who meets where. `noted`: what was said of its fabric before."""
+def block(run: Run, verbose: bool = False, noted: Collection[str] = (), *, first: bool = True) -> Iterator[str]:
+    """One case, or one of its jobs: what it is, its rows, what binds, who meets where.
+
+    `noted`: what was said of its fabric before; `first`: whether the fabric itself is still to be told.
+    """
+    if first:
+        yield from wires(run)
     yield from header(run)
     for note in run.job.fabric.notes:
         if note not in noted:
@@ -53,12 +63,17 @@ def block(run: Run, verbose: bool = False, noted: Collection[str] = ()) -> Itera
         yield from rounds(run.results[-1])
 
 
+def wires(run: Run) -> Iterator[str]:
+    fabric = run.job.fabric
+    if run.job.case.name:
+        yield f"# case: {run.job.case.name}"
+    yield f"# fabric: {fabric.name}: {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables"
+
+
 def header(run: Run) -> Iterator[str]:
     job, titles = run.job, run.job.titles
-    fabric = job.fabric
-    if run.name:
-        yield f"# case: {run.name}"
-    yield f"# fabric: {fabric.name}: {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables"
+    if job.case.job:
+        yield f"# job: {job.case.job}   start: {format_time(job.case.start)}"
     yield f"# routing: {titles['routing']}   placement: {titles['placement']}   ranks: {job.placement.ranks}"
     op, by = job.schedule.collective.op.value, titles["algorithm"]
     yield f"# collective: {op} by {by}   engine: {titles['engine']}   seed: {job.case.seed}"
@@ -108,16 +123,19 @@ def footer(run: Run) -> Iterator[str]:
     size = format_size(result.collective.bytes)
     yield f"# bound: {bound.label}"
     contention = result.contention
+    by_itself = "" if run.alone is None else "by itself "
     if contention.congestion_free:
-        yield "# congestion-free: in every round the endpoints set the pace, not the network"
+        yield f"# {by_itself}congestion-free: in every round the endpoints set the pace, not the network"
         return
     worst = int(np.argmax(contention.slowdown))
+    where = f"worst in round {_round(contention, worst)}: {_worst(contention, worst)}"
     total = int(contention.repeat.sum())
-    slowed = int(contention.repeat[contention.slowdown > 1 + 1e-9].sum())
-    yield f"# contention: in {slowed} of {total} rounds; worst in round {_round(contention, worst)}: {_worst(contention, worst)}"
+    slowed_in = int(contention.repeat[contention.slowdown > 1 + 1e-9].sum())
+    yield f"# {by_itself}contention: in {slowed_in} of {total} rounds; {where}"
     yield f"# hottest links at {size}:"
-    width = max((len(hot.label) for hot in contention.hottest), default=0)
-    for hot in contention.hottest:
+    hottest = contention.hottest if run.alone is None else contention.hottest[:_HOTTEST_OF_MANY]
+    width = max((len(hot.label) for hot in hottest), default=0)
+    for hot in hottest:
         yield f"#   {hot.label:<{width}}  {hot_text(contention, hot)}"
 
 
@@ -152,21 +170,64 @@ def rounds(result: Result) -> Iterator[str]:
     yield "# work: " + ", ".join(f"{name} {n}" for name, n in result.counters.items())
 
 
-def side_by_side(runs: tuple[Run, ...]) -> Iterator[str]:
-    """The cases compared at each size that all have (of many the first and the last): time, how much slower than the best."""
-    common = set.intersection(*({int(r.collective.bytes) for r in run.results} for run in runs))
-    width = max(len(run.name) for run in runs)
-    sizes = sorted(common)
-    for size in sizes if len(sizes) <= _COMPARED else [sizes[0], sizes[-1]]:
-        rows = [(run, result, bound) for run in runs for result, bound in run.rows() if int(result.collective.bytes) == size]
-        best = min(result.time for _, result, _ in rows)
-        yield f"# side by side at {format_size(size)}:"
-        yield f"#   {'case':<{width}}   time(us)  busbw(GB/s)  %bound  vs best  contention"
-        for run, result, bound in rows:
-            worst = result.contention.slowdown.max(initial=1.0)
-            note = "congestion-free" if result.contention.congestion_free else f"slowed up to {worst:.3g}x"
+def shared(runs: Sequence[Run]) -> Iterator[str]:
+    """Jobs that shared the fabric: when each began and ended, how long it takes alone, and where they meet."""
+    yield "# jobs on one fabric:"
+    width = max(3, *(len(run.job.case.job) for run in runs))
+    yield f"#   {'job':<{width}}  start(us)    end(us)   time(us)  busbw(GB/s)  %bound  alone(us)  vs alone"
+    for run in runs:
+        (result, bound), times = next(run.rows()), (run.job.case.start, run.end, run.results[0].time)
+        clock = "  ".join(f"{time_text(t):>9}" for t in times)
+        score = f"{result.busbw / 1e9:11.2f}  {percent(result, bound):6.1f}  {time_text(alone_time(run)):>9}  {slowed(run):7.2f}x"
+        yield f"#   {run.job.case.job:<{width}}  {clock}  {score}"
+    found = meetings(runs)
+    if not found:
+        yield "# no two jobs meet on a link"
+        return
+    yield "# where jobs meet, and how long the link needs for their bytes:"
+    width = max(len(meeting.label) for meeting in found)
+    for meeting in found:
+        met = ", ".join(f"{runs[job].job.case.job} {_about(nbytes)}" for job, nbytes in meeting.bytes.items())
+        yield f"#   {meeting.label:<{width}}  {format_time(float(f'{meeting.seconds:.4g}'))}: {met}"
+
+
+def alone_time(run: Run) -> float:
+    """Seconds that the job would take with the fabric to itself."""
+    return run.alone.time if run.alone is not None else run.results[0].time
+
+
+def slowed(run: Run) -> float:
+    """How many times as long as alone the job takes."""
+    alone = alone_time(run)
+    return run.results[0].time / alone if alone > 0 else 1.0
+
+
+def _about(nbytes: float) -> str:
+    """A size in four digits."""
+    unit, scale = next((u, s) for u, s in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1)) if nbytes >= s or s == 1)
+    return f"{nbytes / scale:.4g}{unit}"
+
+
+def side_by_side(cases: Sequence[Sequence[Run]]) -> Iterator[str]:
+    """The cases compared, job by job, at each size that all have (of many the first and the last): time, and how much slower than
+    the best."""
+    found = [{(run.job.case.job, int(r.collective.bytes)): (run, r, b) for run in runs for r, b in run.rows()} for runs in cases]
+    common = [key for key in found[0] if all(key in rows for rows in found)]
+    if not cases[0][0].job.case.job:
+        common = sorted(common)
+        common = common if len(common) <= _COMPARED else [common[0], common[-1]]
+    for job, size in common:
+        at_size = [rows[job, size] for rows in found]
+        width = max(len(run.job.case.name) for run, _, _ in at_size)
+        best = min(result.time for _, result, _ in at_size)
+        yield f"# side by side{': ' * bool(job)}{job} at {format_size(size)}:"
+        yield f"#   {'case':<{width}}   time(us)  busbw(GB/s)  %bound  vs best  {'vs alone' if job else 'contention'}"
+        for run, result, bound in at_size:
             ratio = f"{result.time / best:.2f}x" if best > 0 else "1.00x"
-            yield (
-                f"#   {run.name:<{width}}  {time_text(result.time):>9}  {result.busbw / 1e9:11.2f}  {percent(result, bound):6.1f}"
-                f"  {ratio:>7}  {note}"
-            )
+            score = f"{time_text(result.time):>9}  {result.busbw / 1e9:11.2f}  {percent(result, bound):6.1f}  {ratio:>7}"
+            note = f"{slowed(run):7.2f}x" if job else _at_worst(result.contention)
+            yield f"#   {run.job.case.name:<{width}}  {score}  {note}"
+
+
+def _at_worst(contention: Contention) -> str:
+    return "congestion-free" if contention.congestion_free else f"slowed up to {contention.slowdown.max():.3g}x"

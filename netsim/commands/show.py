@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netsim.commands.options import EngineName, Scenario, Settings, settings_of
 
 if TYPE_CHECKING:
     from netsim.build import Job
+    from topologies.fabric import Fabric
 
 
 def show(scenario: Scenario, settings: Settings = None, engine: EngineName = None) -> None:
@@ -19,21 +20,28 @@ def show(scenario: Scenario, settings: Settings = None, engine: EngineName = Non
     from netsim.scenario import load
 
     loaded = load(scenario, settings_of(settings, engine))
-    jobs = build_all(loaded)
-    origin = provenance(loaded, jobs)
+    cases = build_all(loaded)
+    origin = provenance(loaded, cases)
     say(f"# netsim {origin.version}   scenario {origin.scenario_id}   {loaded.name}\n")
-    for job in jobs:
-        say("".join(f"{line}\n" for line in _shown(job)))
+    for jobs in cases:
+        say("".join(f"{line}\n" for line in _shown(jobs)))
 
 
-def _shown(job: Job) -> Iterator[str]:
-    if job.case.name:
+def _shown(jobs: Sequence[Job]) -> Iterator[str]:
+    from netsim.build import resolved
+
+    first = jobs[0]
+    if first.case.name:
         yield "---"
-        yield f"# case: {job.case.name}"
-    yield from yaml_lines(dict(job.specs))
+        yield f"# case: {first.case.name}"
+    yield from yaml_lines(resolved(jobs))
     yield "#"
-    yield from _sizes(job)
-    yield from _bounds(job)
+    yield from _wires(first.fabric)
+    for job in jobs:
+        if job.case.job:
+            yield f"# job:      {job.case.job}"
+        yield from _sizes(job)
+        yield from _bounds(job)
 
 
 def yaml_lines(value: dict[str, Any]) -> list[str]:
@@ -59,12 +67,15 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _sizes(job: Job) -> Iterator[str]:
-    fabric, schedule = job.fabric, job.schedule
-    messages = sum(r.repeat * len(r.messages.src) for r in schedule.all_rounds())
+def _wires(fabric: Fabric) -> Iterator[str]:
     yield f"# fabric:   {fabric.n_endpoints} endpoints, {fabric.n_switches} switches, {fabric.n_cables} cables  ({fabric.name})"
     for note in fabric.notes:
         yield f"# note:     {note}"
+
+
+def _sizes(job: Job) -> Iterator[str]:
+    schedule = job.schedule
+    messages = sum(r.repeat * len(r.messages.src) for r in schedule.all_rounds())
     channels = f" over {len(schedule.channels)} channels" if len(schedule.channels) > 1 else ""
     yield f"# schedule: {schedule.algorithm}: {schedule.n_steps} rounds, {messages} messages{channels}"
     yield f"# memory:   about {_mebibytes(estimated_memory(job))} MiB, beside the 150 of Python and its libraries"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, WrapValidator
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, WithJsonSchema, WrapValidator
 
 from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Op, op_named
 from netsim.engine import ENGINES
-from netsim.scenario.kinds import Spec, read_parameters, specs_of
+from netsim.scenario.jobs import INHERITED, faults_of_jobs, named, several_sizes
+from netsim.scenario.kinds import Spec, read_parameters, spec_of, specs_of
 from netsim.scenario.sizes import read_sizes
 from netsim.scenario.source import Source, Where
 from netsim.scenario.wording import Written, as_written, fault, faults_at, lines, shown, worded
@@ -70,6 +71,18 @@ class CollectiveText(Written):
     root: Annotated[int, Ge(0)] = Field(default=0, description="the rank that broadcasts or gathers")
 
 
+def _only(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if len(sizes) > 1:
+        raise fault(several_sizes(len(sizes)))
+    return sizes
+
+
+class JobCollectiveText(CollectiveText):
+    """Which operation, on how many bytes: one size."""
+
+    size: Annotated[Sizes, AfterValidator(_only)] = Field(description="bytes as nccl-tests prints them: one size")
+
+
 class FaultCount(Written):
     """Cables pulled at random."""
 
@@ -95,6 +108,26 @@ _BY_OPERATION = (
 )
 
 
+class JobText(Written):
+    """One of several jobs on the fabric at once. What it leaves out it takes from around the jobs."""
+
+    name: str | None = Field(default=None, description="what tables call it; default: job 1, job 2, …")
+    start: Time | None = Field(default=None, description="when its ranks begin; default: 0s")
+    ranks: Count | None = Field(default=None, description="default: one for every endpoint left, or what the placement says")
+    placement: spec_of(PLACEMENTS) | None = Field(  # type: ignore[valid-type]
+        default=None, description="where on the endpoints that earlier jobs left; default: identity"
+    )
+    collective: JobCollectiveText | None = Field(default=None, description="the operation and its size")
+    algorithm: spec_of(ALGORITHMS) | None = Field(default=None, description=_BY_OPERATION)  # type: ignore[valid-type]
+    routing: spec_of(ROUTERS) | None = Field(default=None, description="default: the fabric's own")  # type: ignore[valid-type]
+
+
+def _some(jobs: list[JobText]) -> list[JobText]:
+    if not jobs:
+        raise fault("an empty list: name at least one")
+    return jobs
+
+
 class Keys(Written):
     """The keys that a scenario and each of its cases may have."""
 
@@ -113,6 +146,9 @@ class Keys(Written):
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] | None = Field(
         default=None, description="default: 0; handed to whatever takes a seed and was not given one"
     )
+    jobs: Annotated[list[JobText], AfterValidator(_some)] | None = Field(
+        default=None, description="several jobs on the fabric at once"
+    )
 
 
 class CaseText(Keys):
@@ -125,6 +161,14 @@ class ScenarioText(Keys):
     """A scenario: a fabric, a job and a collective."""
 
     compare: list[CaseText] | None = Field(default=None, description="cases side by side")
+
+    def side_by_side(self) -> Iterator[tuple[Keys, str, Where]]:
+        """The keys of each entry of `compare`, what it left out taken from the top, its name and place; or those at the top."""
+        if not self.compare:
+            yield self, "", ()
+        for number, case in enumerate(self.compare or []):
+            own = {k: getattr(case, k) for k in case.model_fields_set if k != "name"}
+            yield self.model_copy(update=own), case.name or f"case {number + 1}", ("compare", number)
 
 
 _FLOW = Spec("flow")
@@ -147,6 +191,14 @@ class Case:
     overhead: float = 0.0
     seed: int = 0
     at: Where = ()  #: the case's place in the file: () or ("compare", 0)
+    job: str = ""  #: the name of the job where several share the fabric
+    start: float = 0.0  #: when it begins
+    job_at: Where = ()  #: its place in the file
+
+    @property
+    def title(self) -> str:
+        """The names of case and job."""
+        return ": ".join(name for name in (self.name, self.job) if name)
 
 
 @dataclass(frozen=True)
@@ -161,41 +213,55 @@ class Scenario:
         return self.source.name
 
     @cached_property
+    def together(self) -> tuple[tuple[Case, ...], ...]:
+        """Every case, the lists under `fabric`, `routing`, `placement`, `algorithm` and `engine` multiplied out: one job, or the
+        jobs that share the fabric."""
+        return tuple(jobs for keys, name, at in self.text.side_by_side() for jobs in _cases(keys, name, at, self.source))
+
+    @cached_property
     def cases(self) -> tuple[Case, ...]:
-        """Every case, the lists under `fabric`, `routing`, `placement`, `algorithm` and `engine` multiplied out."""
-        if not self.text.compare:
-            return _cases(self.text, "", ())
-        out: list[Case] = []
-        for number, case in enumerate(self.text.compare):
-            keys = self.text.model_copy(update={k: getattr(case, k) for k in case.model_fields_set if k != "name"})
-            out += _cases(keys, case.name or f"case {number + 1}", ("compare", number))
-        return tuple(out)
+        """Every job of every case."""
+        return tuple(job for jobs in self.together for job in jobs)
 
     def place(self, case: Case, key: str) -> str:
-        """Where a case's key stands: in the case, or else at the top of the file."""
-        own: Where = (*case.at, key)
-        return self.source.place(own if own in self.source.values else (key,))
+        """Where a case's key stands: with its job, in the case, or else at the top of the file."""
+        homes: list[Where] = [(*case.job_at, key), (*case.at, key), (key,)]
+        return self.source.place(next((home for home in homes if home in self.source.values), homes[0]))
 
     def __repr__(self) -> str:
-        return f"<Scenario {self.name}: {len(self.cases)} case{'s' * (len(self.cases) > 1)}>"
+        return f"<Scenario {self.name}: {len(self.together)} case{'s' * (len(self.together) > 1)}>"
 
 
 _LISTS = ("fabric", "routing", "placement", "algorithm", "engine")
 
 
-def _cases(keys: Keys, name: str, at: Where) -> tuple[Case, ...]:
-    plain = {f.name: getattr(keys, f.name) for f in fields(Case) if f.name not in (*_LISTS, "name", "at")}
-    given = {k: v for k, v in plain.items() if v is not None}
+def _cases(keys: Keys, name: str, at: Where, source: Source) -> Iterator[tuple[Case, ...]]:
+    """Each case as its jobs."""
+    given = {k: v for k in Case.__match_args__ if k in Keys.model_fields and (v := getattr(keys, k)) is not None}
+    given |= {"faults": tuple(keys.faults or ())}
     choices = {key: getattr(keys, key) or (None,) for key in _LISTS}
     varied = [key for key in _LISTS if len(choices[key]) > 1]
-    out = []
     for chosen in product(*choices.values()):
         one: dict[str, Any] = dict(zip(_LISTS, chosen, strict=True))
         label = " + ".join([name] * bool(name) + [str(one[key]) for key in varied])
-        out.append(Case(label, at=at, **given | {k: v for k, v in one.items() if v is not None}))
-    if "faults" in given:
-        out = [replace(case, faults=tuple(case.faults)) for case in out]
-    return tuple(out)
+        case: dict[str, Any] = {"name": label, "at": at} | given | {k: v for k, v in one.items() if v is not None}
+        yield tuple(Case(**case | job) for job in _own(keys, at, source))
+
+
+def _own(keys: Keys, at: Where, source: Source) -> list[dict[str, Any]]:
+    """What each job has of its own."""
+    if keys.jobs is None:
+        return [{}]
+    out = []
+    for n, (job, name) in enumerate(zip(keys.jobs, named(keys.jobs), strict=True)):
+        own = {k: v for k in INHERITED if (v := getattr(job, k)) is not None}
+        out.append(own | {"job": name, "start": job.start or 0.0, "job_at": (*_jobs_at(at, source), n)})
+    return out
+
+
+def _jobs_at(at: Where, source: Source) -> Where:
+    """Where the list of jobs of a case is written."""
+    return (*at, "jobs") if source.has((*at, "jobs")) else ("jobs",)
 
 
 def read_scenario(source: Source) -> Scenario:
@@ -205,6 +271,9 @@ def read_scenario(source: Source) -> Scenario:
     except ValidationError as error:
         raise InputError("\n".join(lines(error, source))) from None
     wrong = _missing(text, source) + _named_alike(text, source)
+    for keys, _, at in text.side_by_side():
+        if keys.jobs is not None:
+            wrong += [told for told in faults_of_jobs(keys, _jobs_at(at, source), source) if told not in wrong]
     if wrong:
         raise InputError("\n".join(wrong))
     scenario = Scenario(source, text)
@@ -236,9 +305,10 @@ def _missing(text: ScenarioText, source: Source) -> list[str]:
     """A fabric and a collective are what no default can stand for."""
     out = []
     for key, example in (("fabric", "{kind: fat-tree, k: 8}"), ("collective", "{op: all-reduce, size: 1GiB}")):
-        if getattr(text, key) is not None:
+        if getattr(text, key) is not None or (key == "collective" and text.jobs is not None):
             continue
-        lacking = [n for n, case in enumerate(text.compare or []) if getattr(case, key) is None]
+        having = {"fabric"} & {key} or {"collective", "jobs"}
+        lacking = [n for n, case in enumerate(text.compare or []) if all(getattr(case, k) is None for k in having)]
         if not text.compare:
             out.append(f"{source.place(())}: {key}: missing; for example {key}: {example}")
         out += [f"{source.place(('compare', n))}: compare[{n}].{key}: missing, here and at the top" for n in lacking]

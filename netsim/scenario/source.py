@@ -27,6 +27,16 @@ class Source:
     keys: Mapping[Where, str] = field(default_factory=dict)  #: place of the key, "file.yaml:4:3"
     values: Mapping[Where, str] = field(default_factory=dict)
 
+    def has(self, where: Where) -> bool:
+        """Whether anything but null is written there."""
+        inside: Any = self.data
+        for part in where:
+            if isinstance(inside, dict):
+                inside = inside.get(str(part))
+            else:
+                inside = inside[part] if isinstance(inside, list) and isinstance(part, int) and part < len(inside) else None
+        return inside is not None
+
     def place(self, where: Where, *, key: bool = False) -> str:
         """`file.yaml:4:3` of the value (or key) at `where`, or of the nearest thing around it that was written down."""
         table = self.keys if key else self.values

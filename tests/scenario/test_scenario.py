@@ -8,7 +8,7 @@ from annotated_types import Ge, Unit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netsim.build import build
+from netsim.build import build, build_all, resolved
 from netsim.scenario import load
 from netsim.scenario.kinds import kind_of_function
 from netsim.scenario.model import read_scenario
@@ -29,9 +29,7 @@ def faults(text: str) -> list[str]:
 
 
 def _build_all(text: str) -> None:
-    scenario = read_scenario(parse(text, "f.yaml"))
-    for case in scenario.cases:
-        build(scenario, case)
+    build_all(read_scenario(parse(text, "f.yaml")))
 
 
 def test_all_faults_at_once_in_the_order_of_the_file() -> None:
@@ -155,12 +153,12 @@ def test_the_seed_goes_to_whatever_takes_one_and_was_not_given_one() -> None:
 def test_what_show_prints_is_itself_a_scenario_with_the_same_resolution() -> None:
     for path in EXAMPLES:
         scenario = load(path)
-        for case in scenario.cases:
-            specs = dict(build(scenario, case).specs)
+        for jobs in build_all(scenario):
+            specs = resolved(jobs)
             if specs["fabric"]["kind"] == "ibnetdiscover":
                 specs["fabric"] = specs["fabric"] | {"file": str(path.parent / specs["fabric"]["file"])}
             again = load(specs)
-            assert build(again, again.cases[0]).specs == specs
+            assert [resolved(jobs) for jobs in build_all(again)] == [specs]
 
 
 def test_a_third_partys_function_needs_nothing_but_its_signature() -> None:
