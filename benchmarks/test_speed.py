@@ -13,6 +13,4 @@ from cases import CASES, Case
 def test_speed(case: Case, benchmark: Any) -> None:
     timed = case.prepare()
     benchmark.pedantic(timed, rounds=case.rounds, warmup_rounds=1)
-    benchmark.extra_info["bar_seconds"] = case.seconds
-    benchmark.extra_info["bar_gibibytes"] = case.gibibytes
     benchmark.extra_info["gibibytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
