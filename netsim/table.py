@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -167,7 +167,22 @@ def rounds(result: Result) -> Iterator[str]:
         largest = format_size(c.largest[i]) if float(c.largest[i]).is_integer() else f"{c.largest[i]:.6g}B"
         load = f"{c.max_load[i]:10.4g}  {c.slowdown[i]:8.3g}"
         yield f"# {_round(c, i):>11}  {c.messages[i]:8d}  {largest:>10}  {load}  {end}  {fullest}"
-    yield "# work: " + ", ".join(f"{name} {n}" for name, n in result.counters.items())
+    yield f"# work: {work(result.counters)}"
+
+
+def work(counters: Mapping[str, int]) -> str:
+    """The engine's counters in words, with what falls to one event or one flow.
+
+    >>> work({"events": 200, "flow_hops": 5000, "bytes": 9000, "flows": 18})
+    'events 200, flow-hops touched 5000 (25.0 per event), bytes 9000 (500.0 per flow), flows 18'
+    """
+    words = {"flow_hops": "flow-hops touched"}
+    told = []
+    for name, n in counters.items():
+        base = {"flow_hops": "events", "rows_solved": "events", "bytes": "flows"}.get(name, "")
+        each = f" ({n / counters[base]:.1f} per {base[:-1]})" if counters.get(base) else ""
+        told.append(f"{words.get(name, name.replace('_', ' '))} {n}{each}")
+    return ", ".join(told)
 
 
 def shared(runs: Sequence[Run]) -> Iterator[str]:
