@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,10 +35,10 @@ class Collective:
     root: int = 0
 
     def __post_init__(self) -> None:
-        if self.ranks < 1:
+        if self.ranks != int(self.ranks) or self.ranks < 1:
             raise InputError(f"{self.op.value}: {self.ranks} ranks: at least 1 is needed")
-        if self.bytes <= 0:
-            raise InputError(f"{self.op.value}: size {self.bytes:g} B: must be positive")
+        if not 0 < self.bytes < math.inf:
+            raise InputError(f"{self.op.value}: size {self.bytes:g} B: must be positive and finite")
         if not 0 <= self.root < self.ranks:
             raise InputError(f"{self.op.value}: root {self.root}: must be a rank, 0..{self.ranks - 1}")
 

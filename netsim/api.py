@@ -14,6 +14,7 @@ from netsim.units import parse_size
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
 from topologies.fabric import Fabric
+from topologies.params import check
 from topologies.paths import Router
 from topologies.registry import Table, did_you_mean
 
@@ -38,9 +39,10 @@ def router(fabric: Fabric, kind: str | None = None, **parameters: Any) -> Router
 
 
 def placement(fabric: Fabric, kind: str = "identity", *, ranks: int | None = None, **parameters: Any) -> Placement:
-    """Ranks on endpoints, one for each endpoint if `ranks` is not given."""
-    ranks = fabric.n_endpoints if ranks is None else ranks
-    made: Placement = kind_of(PLACEMENTS, kind).function(fabric, ranks, **_si(PLACEMENTS, kind, parameters))
+    """Ranks on endpoints: if `ranks` is not given, as many as an explicit placement lists, else one for each endpoint."""
+    parameters = _si(PLACEMENTS, kind, parameters)
+    ranks = fabric.n_endpoints if ranks is None and kind != "explicit" else ranks
+    made: Placement = kind_of(PLACEMENTS, kind).function(fabric, ranks, **parameters)
     return made
 
 
@@ -62,7 +64,7 @@ def schedule(
 
 
 def _si(table: Table, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Texts with units as SI numbers; a name that the kind does not take is an error that suggests the nearest."""
+    """Texts with units as SI numbers; what the kind does not take, lacks or cannot use is an error."""
     known = kind_of(table, kind)
     out = {}
     for name, value in parameters.items():
@@ -70,4 +72,8 @@ def _si(table: Table, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"{kind}: unknown parameter {name!r}{did_you_mean(name, list(known.written))}")
         unit = known.units.get(name)
         out[name] = QUANTITIES[unit][0](value) if unit and isinstance(value, str) else value
+    for name, field in known.model.model_fields.items():
+        if field.is_required() and name not in out:
+            raise InputError(f"{kind}: {name}: missing; give {name}=")
+    check(known.function, out)
     return out

@@ -30,6 +30,24 @@ def test_run_takes_mappings_and_settings() -> None:
         _ = ns.run(JOB, {"collective.size": ["1MiB", "2MiB"]}).result
 
 
+def test_an_explicit_placement_has_as_many_ranks_as_it_lists() -> None:
+    assert ns.placement(ns.fabric("fat-tree", k=4), "explicit", endpoints=[0, 5, 3]).endpoint.tolist() == [0, 5, 3]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: ns.fabric("fat-tree"), "fat-tree: k: missing"),
+        (lambda: ns.placement(ns.fabric("fat-tree", k=4), "random", seed="a"), "seed='a': must be a whole number"),
+        (lambda: ns.schedule("all-reduce", ranks=4, size=float("nan")), "size nan B: must be positive and finite"),
+        (lambda: ns.schedule("all-reduce", ranks=2.5, size=1), "2.5 ranks"),
+    ],
+)
+def test_parts_refuse_what_they_cannot_use(make, told: str) -> None:
+    with pytest.raises(ns.InputError, match=told):
+        make()
+
+
 def test_reprs_are_one_line() -> None:
     report = ns.run(JOB)
     for value in (report, report.runs[0], report.result, report.scenario):
