@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from netsim.bounds.contracted import Contracted, Longs
 from topologies.errors import Unroutable
 from topologies.fabric import Fabric, Floats, Ints
-from topologies.jit import allocating_kernel
+from topologies.jit import allocating_kernel, kernel
 
 
 def farthest(fabric: Fabric, endpoints: Ints, rank: int = 0, sweeps: int = 4) -> tuple[int, int, float]:
@@ -56,18 +56,30 @@ def _spread(fabric: Fabric, sources: Ints, label: Longs) -> tuple[Floats, Longs]
     distance[sources] = 0.0
     owner[sources] = label
     offsets, order = fabric.out_links
-    _relax(offsets, order, fabric.dst, _either_way(fabric), np.asarray(sources, dtype=np.int64), distance, owner)
+    queue, waiting = np.empty(fabric.n_nodes, dtype=np.int64), np.zeros(fabric.n_nodes, dtype=np.bool_)
+    queue[: len(sources)] = sources
+    waiting[sources] = True
+    _relax(offsets, order, fabric.dst, _either_way(fabric), queue, waiting, len(sources), distance, owner)
     return distance, owner
 
 
-@allocating_kernel
-def _relax(offsets: Longs, order: Ints, dst: Ints, weight: Floats, sources: Longs, distance: Floats, owner: Longs) -> None:
-    """Label-correcting shortest paths with a first-in-first-out queue: breadth-first search where all latencies are equal."""
-    n = len(distance)
-    queue, waiting = np.empty(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
-    queue[: len(sources)] = sources
-    waiting[sources] = True
-    first, count = 0, len(sources)
+@kernel
+def _relax(
+    offsets: Longs,
+    order: Ints,
+    dst: Ints,
+    weight: Floats,
+    queue: Longs,
+    waiting: NDArray[np.bool_],
+    count: int,
+    distance: Floats,
+    owner: Longs,
+) -> None:
+    """Label-correcting shortest paths with a first-in-first-out queue: breadth-first search where all latencies are equal.
+
+    `queue` int64[nodes]: first the `count` sources, for which `waiting` is true.
+    """
+    n, first = len(distance), 0
     while count:
         u = queue[first]
         first, count, waiting[u] = (first + 1) % n, count - 1, False
