@@ -1,8 +1,8 @@
-"""How cost grows from 64 to 65,536 ranks: seconds, events, flow-hops and bytes. Writes the table and the picture of docs/performance.md.
+"""How cost grows from 64 to 65,536 ranks: seconds, events, flow-hops, bytes; the tables and the picture of docs/performance.md.
 
 python benchmarks/scaling.py [words of a series' name]      all, or the series named, printed only
 
-Fabrics are three-tier Clos of full bisection with exactly as many hosts as ranks; the model's sharing and d-mod-k routes are the defaults.
+Fabrics are three-tier Clos of full bisection with exactly as many hosts as ranks; routes are d-mod-k unless a series says otherwise.
 """
 
 from __future__ import annotations
