@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,9 @@ class Paths:
     of k sprayed paths. Rows of one flow are adjacent and ascending; sub-flows are independent connections (queue pairs), each
     with its own fair share; what is sprayed inside a row goes at one common rate, that of its slowest path.
 
+    `width` int32 (same length as `links`): an entry of width k stands for the k links side by side l, l+2, .. l+2(k-1), each of
+    which carries what this one does, now and always: spray over a fat-tree needs two entries a level, not one for each cable.
+
     `latency` float64[rows] is that of the longest path in the row. `flow is None` and `share is None` mean one row per flow,
     `use is None` means 1 everywhere: the common case costs nothing.
     """
@@ -30,6 +33,7 @@ class Paths:
     use: Floats | None = None
     flow: Ints | None = None
     share: Floats | None = None
+    width: Ints | None = None
 
     @property
     def n_rows(self) -> int:
@@ -41,6 +45,21 @@ class Paths:
     def row_of_link(self) -> NDArray[np.int64]:
         """The row that each entry of `links` belongs to."""
         return np.repeat(np.arange(self.n_rows), np.diff(self.offsets))
+
+    def unbundled(self) -> Paths:
+        """The same with an entry for every link: no `width`."""
+        if self.width is None:
+            return self
+        first = np.cumsum(self.width) - self.width
+        nth = np.arange(int(self.width.sum())) - np.repeat(first, self.width)
+        ends = np.concatenate(([0], np.cumsum(self.width)))
+        return replace(
+            self,
+            offsets=frozen(ends[self.offsets], np.int64),
+            links=frozen(np.repeat(self.links, self.width) + 2 * nth, np.int32),
+            use=None if self.use is None else frozen(np.repeat(self.use, self.width), np.float64),
+            width=None,
+        )
 
     @staticmethod
     def single(fabric: Fabric, offsets: NDArray[np.int64], links: Ints) -> Paths:

@@ -53,6 +53,7 @@ class Traffic:
         self._cuts = _aligned(schedule)
         self._paths: dict[bytes, Paths] = {}
         self._kept = 0
+        self._latest: tuple[int, Block] | None = None  # too large a block for the cache is often asked for twice in a row
 
     @cached_property
     def own_links(self) -> NDArray[np.bool_]:
@@ -76,6 +77,12 @@ class Traffic:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: int) -> Block:
+        if self._latest is None or self._latest[0] != index:
+            self._latest = None  # let go of the old one before the new one is made
+            self._latest = index, self._made(index)
+        return self._latest[1]
+
+    def _made(self, index: int) -> Block:
         first_step, repeat, rounds = self._cuts[index]
         ranks = self.schedule.collective.ranks
         chunk = self.schedule.chunk_bytes

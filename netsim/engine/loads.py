@@ -39,6 +39,7 @@ LOAD = np.dtype(
         ("count", "f8"),  # flows in one repetition of the block at hand; zero between blocks
         ("bytes", "f8"),  # their bytes
         ("total", "f8"),  # bytes of all blocks so far
+        ("width", "i8"),  # cables that it stands for (Paths.width); 0 and 1: itself
     ]
 )
 
@@ -77,7 +78,7 @@ def measure(traffic: Traffic) -> tuple[Contention, int]:
         slowdown=frozen(slowdown, np.float64),
         class_names=class_names,
         class_load=frozen(class_load, np.float64),
-        link_bytes=frozen(ledger.links["total"], np.float64),
+        link_bytes=frozen(_of_every_link(ledger.links), np.float64),
         hottest=_hottest(traffic, ledger),
         step_seconds=frozen(seconds, np.float64),
     )
@@ -91,7 +92,8 @@ def _one_block(
     paths = block.paths
     use = frozen([] if paths.use is None else paths.use, np.float64)
     share = frozen([] if paths.share is None else paths.share, np.float64)
-    n, alone = _count(paths.offsets, paths.links, use, share, block.row_bytes(), ledger.links, ledger.touched)
+    width = frozen([] if paths.width is None else paths.width, np.int32)
+    n, alone = _count(paths.offsets, paths.links, use, share, width, block.row_bytes(), ledger.links, ledger.touched)
     top, link, drain, own = _sum_up(
         ledger.links, ledger.touched, n, block.repeat, classes, class_load, traffic.own_links, ledger.seconds
     )
@@ -100,6 +102,16 @@ def _one_block(
     latency = float(paths.latency.max()) if paths.n_rows else 0.0
     least = max(alone, own, _at_the_ends(block, traffic))
     return float(block.bytes.max()), top, link, drain / least if least else 1.0, latency + drain
+
+
+def _of_every_link(load: NDArray[np.void]) -> Floats:
+    """The bytes of each link, those of bundles given to all their cables."""
+    total: Floats = load["total"].copy()
+    first = np.flatnonzero(load["width"] > 1)
+    width = load["width"][first]
+    nth = np.arange(int(width.sum())) - np.repeat(np.cumsum(width) - width, width)
+    total[np.repeat(first, width) + 2 * nth] = np.repeat(load["total"][first], width)
+    return total
 
 
 def _at_the_ends(block: Block, traffic: Traffic) -> float:
@@ -115,7 +127,7 @@ def _at_the_ends(block: Block, traffic: Traffic) -> float:
 
 
 @kernel
-def _count(offsets: Any, links: Any, use: Any, share: Any, row_bytes: Any, load: Any, touched: Any) -> Any:
+def _count(offsets: Any, links: Any, use: Any, share: Any, width: Any, row_bytes: Any, load: Any, touched: Any) -> Any:
     """Add a block's flows to the links' counts and bytes and list the links in `touched`.
 
     Returns (links touched, the longest time of a message alone).
@@ -129,6 +141,8 @@ def _count(offsets: Any, links: Any, use: Any, share: Any, row_bytes: Any, load:
             if link.count == 0.0:
                 touched[n] = links[e]
                 n += 1
+                if len(width):
+                    link.width = width[e]
             link.count += weight * u
             link.bytes += nbytes * u
             if nbytes * u > alone * link.capacity:

@@ -54,6 +54,8 @@ def flow_together(
         blocks += [replace(b, src=frozen(b.src + ahead, np.int32), dst=frozen(b.dst + ahead, np.int32)) for b in traffic]
         ready.append(np.full(traffic.n_walkers, tenant.start))
         firsts.append(len(blocks))
+    if {b.paths.width is None for b in blocks} == {True, False}:  # a bundle stands for its cables only where all are sprayed
+        blocks = [replace(b, paths=b.paths.unbundled()) for b in blocks]
     if not blocks:
         return tuple(_result(fabric, t, np.array([t.start]), np.zeros(0), {}) for t in tenants)
     idle = np.zeros(fabric.n_links)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from netsim.engine.flow import flow
 from topologies.clos import leaf_spine
 from topologies.fabric import Fabric
 from topologies.fat_tree import fat_tree
+from topologies.paths import Router
 from topologies.routing import router
 
 MIB = 2**20
@@ -157,3 +160,24 @@ def test_relabelling_by_an_automorphism_changes_nothing() -> None:
     swapped[second] -= 12
     times = [run(fabric, schedule, p, "spray").time for p in (placement, Placement(swapped))]
     assert times[0] == pytest.approx(times[1], rel=1e-9)
+
+
+@dataclass(frozen=True)
+class Unbundled:
+    """A router that names every cable."""
+
+    router: Router
+
+    def paths(self, src, dst, key):  # type: ignore[no-untyped-def]
+        return self.router.paths(src, dst, key).unbundled()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bundles_stand_for_their_cables(seed: int) -> None:
+    fabric = fat_tree(k=4, link=1e9, latency=1e-6)
+    schedule, placement = ring(all_reduce(16, MIB)), random(fabric, 16, seed=seed)
+    way = router(fabric, "spray")
+    bundled, single = (flow(fabric, r, schedule, placement) for r in (way, Unbundled(way)))
+    assert bundled.time == pytest.approx(single.time, rel=1e-12)
+    np.testing.assert_allclose(bundled.contention.link_bytes, single.contention.link_bytes, rtol=1e-12)
+    np.testing.assert_allclose(bundled.contention.max_load, single.contention.max_load, rtol=1e-12)

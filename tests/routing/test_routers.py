@@ -49,7 +49,7 @@ CASES += [(f, "dimension-order") for f in ("torus", "mesh", "ring")] + [("dragon
 def test_paths_lead_from_source_to_destination_by_the_shortest_way(name: str, kind: str) -> None:
     fabric = FABRICS[name]
     src, dst, key = some_pairs(fabric.n_endpoints, 120)
-    paths = router(fabric, kind).paths(src, dst, key)
+    paths = router(fabric, kind).paths(src, dst, key).unbundled()
     for i, (s, d) in enumerate(zip(src.tolist(), dst.tolist(), strict=True)):
         hops = len(walk(fabric, paths.row(i), s, d)) - 1
         assert paths.latency[i] == pytest.approx(fabric.latency[paths.row(i)].sum())
@@ -61,7 +61,7 @@ def test_paths_lead_from_source_to_destination_by_the_shortest_way(name: str, ki
 def test_spray_splits_evenly_at_every_hop(name: str) -> None:
     fabric = FABRICS[name]
     src, dst, key = some_pairs(fabric.n_endpoints, 40)
-    paths = router(fabric, "spray").paths(src, dst, key)
+    paths = router(fabric, "spray").paths(src, dst, key).unbundled()
     assert paths.use is not None
     for i, (s, d) in enumerate(zip(src.tolist(), dst.tolist(), strict=True)):
         at = slice(paths.offsets[i], paths.offsets[i + 1])
@@ -86,7 +86,7 @@ def _slowest(fabric: Fabric, a: int, b: int) -> float:
 def test_routes_by_destination_make_one_table(name: str, kind: str) -> None:
     fabric = FABRICS[name]
     src, dst, key = all_pairs(fabric.n_endpoints)
-    paths = router(fabric, kind).paths(src, dst, key)
+    paths = router(fabric, kind).paths(src, dst, key).unbundled()
     entries = np.unique(np.c_[fabric.src[paths.links], dst[paths.row_of_link()], paths.links], axis=0)
     switches = entries[entries[:, 0] >= candidates.first_forwarding(fabric)]
     assert len(np.unique(switches[:, :2], axis=0)) == len(switches)  # one link for each node and destination
@@ -114,14 +114,14 @@ def test_every_single_cable_of_a_fat_tree_may_fail(kind: str) -> None:
                 router(fabric, kind).paths(src, dst, key)
             cut_off = (src == cable) | (dst == cable)
             src, dst, key = src[~cut_off], dst[~cut_off], key[~cut_off]
-        paths = router(fabric, kind).paths(src, dst, key)
+        paths = router(fabric, kind).paths(src, dst, key).unbundled()
         if kind != "spray":
             assert (fabric.src[paths.links[paths.offsets[:-1]]] == src).all()
             assert (fabric.dst[paths.links[paths.offsets[1:] - 1]] == dst).all()
             arrivals = np.delete(fabric.dst[paths.links], paths.offsets[1:] - 1)
             assert (arrivals == np.delete(fabric.src[paths.links], paths.offsets[:-1])).all()
             # all ways are as long as they were: a fat-tree has others of the same length
-            assert (np.diff(paths.offsets) == np.diff(router(whole, kind).paths(src, dst, key).offsets)).all()
+            assert (np.diff(paths.offsets) == np.diff(router(whole, kind).paths(src, dst, key).unbundled().offsets)).all()
         else:
             into = np.bincount(paths.row_of_link(), weights=paths.use * (fabric.dst[paths.links] == dst[paths.row_of_link()]))
             np.testing.assert_allclose(into, 1)
@@ -131,9 +131,9 @@ def test_every_single_cable_of_a_fat_tree_may_fail(kind: str) -> None:
 def test_batches_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fabric = FABRICS["irregular less 2"]
     flows = all_pairs(fabric.n_endpoints)
-    whole = router(fabric, kind).paths(*flows)
+    whole = router(fabric, kind).paths(*flows).unbundled()
     monkeypatch.setattr(candidates, "HELD", 100)
-    parts = router(fabric, kind).paths(*flows)
+    parts = router(fabric, kind).paths(*flows).unbundled()
     np.testing.assert_array_equal(whole.links, parts.links)
     np.testing.assert_array_equal(whole.offsets, parts.offsets)
     np.testing.assert_array_equal(whole.latency, parts.latency)

@@ -33,7 +33,7 @@ def all_pairs(fabric):
 
 def routed(fabric, kind=None, **parameters):
     src, dst = all_pairs(fabric)
-    return src, dst, router(fabric, kind, **parameters).paths(src, dst, np.zeros(len(src), dtype=np.int32))
+    return src, dst, router(fabric, kind, **parameters).paths(src, dst, np.zeros(len(src), dtype=np.int32)).unbundled()
 
 
 def kinds(fabric, links):
@@ -140,7 +140,9 @@ def test_sub_flows_and_sprayed_shares_of_the_network_stay(kind, parameters):
     src, dst, paths = routed(fabric, kind, **parameters)
     assert_sums(fabric, src, dst, paths)
     remote = src // 2 != dst // 2
-    inner = router(network, kind, **parameters).paths(src[remote], dst[remote], np.zeros(remote.sum(), dtype=np.int32))
+    inner = (
+        router(network, kind, **parameters).paths(src[remote], dst[remote], np.zeros(remote.sum(), dtype=np.int32)).unbundled()
+    )
     wired = paths.links < 2 * network.n_cables
     assert (paths.links[wired] == inner.links).all()
     if kind == "ecmp":

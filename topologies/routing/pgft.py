@@ -33,7 +33,7 @@ class PgftRouter:
     def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
         shape: Pgft = self.fabric.shape
         params = parameters(shape)
-        offsets = _offsets(src, dst, params, shape.fill)
+        offsets = path_offsets(src, dst, params, shape.fill)
         links = np.empty(offsets[-1], dtype=np.int32)
         first_node = np.array(shape.first_node, dtype=np.int64)
         _fill(src, dst, key, params, first_node, shape.fill, self.rule, self.seed, self.polarised, offsets, links)
@@ -70,7 +70,7 @@ def at_switch(header: np.uint64, node: Any, n: Any, polarised: bool) -> np.int64
 
 
 @allocating_kernel
-def _offsets(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
+def path_offsets(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
     """Row offsets of the paths: two links for each level up to the nearest common one."""
     below, slots = params[3], params[0, 0]
     offsets = np.zeros(len(src) + 1, dtype=np.int64)

@@ -26,7 +26,7 @@ def splice(fabric: Fabric, head: NDArray[Any], inside: NDArray[Any], inner: Path
     front, back = (np.count_nonzero(ends >= 0, axis=1)[flow] for ends in (head, tail))
     length, latency = front + back, (_latency(fabric, head) + _latency(fabric, tail))[flow]
     offsets = np.zeros(len(flow) + 1, dtype=np.int64)
-    use = share = None
+    use = share = width = None
     if inner is None:
         np.cumsum(length, out=offsets[1:])
         links = np.empty(offsets[-1], dtype=np.int32)
@@ -42,6 +42,7 @@ def splice(fabric: Fabric, head: NDArray[Any], inside: NDArray[Any], inner: Path
         links[at] = inner.links
         use = _spread(inner.use, at, len(links))
         share = _spread(inner.share, rows, len(flow))
+        width = _spread(inner.width, at, len(links))
     _lay(links, offsets[:-1], front, head[flow])
     _lay(links, offsets[1:] - back, back, tail[flow])
     return Paths(
@@ -51,6 +52,7 @@ def splice(fabric: Fabric, head: NDArray[Any], inside: NDArray[Any], inner: Path
         use=use,
         flow=None if sub_flows is None else frozen(flow, np.int32),
         share=share,
+        width=width,
     )
 
 
@@ -70,6 +72,6 @@ def _spread(values: NDArray[Any] | None, at: NDArray[Any], size: int) -> NDArray
     """The values at their places among ones; None stands for all ones, before and after."""
     if values is None:
         return None
-    out = np.ones(size)
+    out = np.ones(size, dtype=values.dtype)
     out[at] = values
-    return frozen(out, np.float64)
+    return frozen(out, values.dtype)

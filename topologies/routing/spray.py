@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from topologies.paths import Paths, Router
 from topologies.pgft import Pgft
 from topologies.routing.candidates import Candidates, Wires, length, next_hops, unroutable
 from topologies.routing.graph import in_order
-from topologies.routing.pgft import parameters
+from topologies.routing.pgft import parameters, path_offsets
 
 
 def spray(fabric: Fabric) -> Router:
@@ -28,14 +28,21 @@ def spray(fabric: Fabric) -> Router:
 
 @dataclass(frozen=True)
 class PgftSpray:
-    """Spray on an intact PGFT: on level l of the way up or down prod(w_1..w_l) w_{l+1} p_{l+1} cables carry equal parts."""
+    """Spray on an intact PGFT: on level l of the way up or down prod(w_1..w_l) w_{l+1} p_{l+1} cables carry equal parts.
+
+    Whatever leaves a subtree upwards, or enters it, spreads over all its cables alike, so one entry stands for them.
+    """
 
     fabric: Fabric
 
     def paths(self, src: Ints, dst: Ints, key: Ints) -> Paths:
         shape: Pgft = self.fabric.shape
-        offsets, links, use, latency = _spread(src, dst, parameters(shape), shape.fill, self.fabric.latency)
-        return _sprayed(offsets, links, use, latency)
+        params = parameters(shape)
+        offsets = path_offsets(src, dst, params, shape.fill)
+        links, width = _bundles(src, dst, params, shape.fill, offsets)
+        return replace(
+            Paths.single(self.fabric, offsets, links), use=frozen(1.0 / width, np.float64), width=frozen(width, np.int32)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,36 +78,20 @@ def _sprayed(offsets: Any, links: Any, use: Any, latency: Any) -> Paths:
 
 
 @allocating_kernel
-def _spread(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int, latency: Floats) -> tuple[Any, Any, Any, Any]:
-    """Offsets, links, use, latency of the sprayed rows on a PGFT; for each level its links up and then its links down."""
+def _bundles(src: Ints, dst: Ints, params: NDArray[np.int64], fill: int, offsets: NDArray[np.int64]) -> tuple[Any, Any]:
+    """First link and width of the bundles of each row: upwards into the front of the row, downwards into its back."""
     m, w, p, below, planes, first_cable = params
-    n = len(src)
-    s, d = src // fill * m[0] + src % fill, dst // fill * m[0] + dst % fill
-    offsets, late = np.zeros(n + 1, dtype=np.int64), np.zeros(n)
-    for i in range(n):
-        offsets[i + 1] = offsets[i]
-        for level in range(len(m)):
-            if s[i] // below[level] == d[i] // below[level]:
-                break
-            offsets[i + 1] += 2 * planes[level] * w[level] * p[level]
-    links, use = np.empty(offsets[n], dtype=np.int32), np.empty(offsets[n])
-    for i in range(n):
-        at, level = offsets[i], 0
-        while at < offsets[i + 1]:
-            width = planes[level] * w[level] * p[level]  # all cables of the planes of one subtree are adjacent
-            up = src[i] if level == 0 else s[i] // below[level]
-            down = dst[i] if level == 0 else d[i] // below[level]
-            slowest_up, slowest_down = 0.0, 0.0
-            for q in range(width):
-                links[at + q] = 2 * (first_cable[level] + up * width + q)
-                links[at + width + q] = 2 * (first_cable[level] + down * width + q) + 1
-                slowest_up = max(slowest_up, latency[links[at + q]])
-                slowest_down = max(slowest_down, latency[links[at + width + q]])
-            use[at : at + 2 * width] = 1.0 / width
-            late[i] += slowest_up + slowest_down
-            at += 2 * width
-            level += 1
-    return offsets, links, use, late
+    links, width = np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.int32)
+    for i in range(len(src)):
+        s, d = src[i] // fill * m[0] + src[i] % fill, dst[i] // fill * m[0] + dst[i] % fill
+        for level in range((offsets[i + 1] - offsets[i]) // 2):
+            cables = planes[level] * w[level] * p[level]  # all cables of the planes of one subtree are adjacent
+            up = src[i] if level == 0 else s // below[level]
+            down = dst[i] if level == 0 else d // below[level]
+            front, back = offsets[i] + level, offsets[i + 1] - 1 - level
+            links[front], width[front] = 2 * (first_cable[level] + up * cables), cables
+            links[back], width[back] = 2 * (first_cable[level] + down * cables) + 1, cables
+    return links, width
 
 
 @allocating_kernel
