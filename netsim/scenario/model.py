@@ -17,7 +17,7 @@ from netsim.engine import ENGINES
 from netsim.scenario.jobs import INHERITED, faults_of_jobs, named, several_sizes
 from netsim.scenario.kinds import Spec, read_parameters, spec_of, specs_of
 from netsim.scenario.sizes import read_sizes
-from netsim.scenario.source import Source, Where
+from netsim.scenario.source import Source, Where, dotted
 from netsim.scenario.wording import Written, as_written, fault, faults_at, lines, shown, worded
 from netsim.units import parse_time
 from topologies import ROUTERS, TOPOLOGIES
@@ -305,11 +305,9 @@ def _missing(text: ScenarioText, source: Source) -> list[str]:
     """A fabric and a collective are what no default can stand for."""
     out = []
     for key, example in (("fabric", "{kind: fat-tree, k: 8}"), ("collective", "{op: all-reduce, size: 1GiB}")):
-        if getattr(text, key) is not None or (key == "collective" and text.jobs is not None):
-            continue
-        having = {"fabric"} & {key} or {"collective", "jobs"}
-        lacking = [n for n, case in enumerate(text.compare or []) if all(getattr(case, k) is None for k in having)]
-        if not text.compare:
-            out.append(f"{source.place(())}: {key}: missing; for example {key}: {example}")
-        out += [f"{source.place(('compare', n))}: compare[{n}].{key}: missing, here and at the top" for n in lacking]
+        for keys, _, at in text.side_by_side():
+            if getattr(keys, key) is not None or (key == "collective" and keys.jobs is not None):
+                continue
+            hint = "missing, here and at the top" if at else f"missing; for example {key}: {example}"
+            out.append(f"{source.place(at)}: {dotted((*at, key))}: {hint}")
     return out

@@ -126,6 +126,7 @@ def test_show_and_plot_take_them(file: str, tmp_path: Path, capsys) -> None:
     ("jobs", "told"),
     [
         ("jobs: []\n", "f.yaml:2:7: jobs: an empty list: name at least one"),
+        (JOBS + "compare: [{jobs: null}]\n", "f.yaml:5:11: compare[0].collective: missing, here and at the top"),
         ("jobs: [{rank: 3}]\n", "f.yaml:2:9: jobs[0].rank: unknown key, did you mean 'ranks'?"),
         ("jobs: [{start: -1ms}]\n", "f.yaml:2:16: jobs[0].start: '-1ms': must be at least 0"),
         ("jobs: [{name: a}]\n", "f.yaml:2:8: jobs[0].collective: missing, here and around the jobs"),
