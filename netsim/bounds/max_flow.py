@@ -66,9 +66,11 @@ def _flow(
         depth, n_reached = _levels(offsets, head, drain, endless, start, room, level, current, drained, queue)
         if n_seen + n_reached > len(seen):
             grown = np.empty(2 * (n_seen + n_reached), dtype=np.int64)
-            grown[:n_seen] = seen[:n_seen]
+            for i in range(n_seen):  # loops: assigning to a slice costs 1.6 s of compiling
+                grown[i] = seen[i]
             seen = grown
-        seen[n_seen : n_seen + n_reached] = queue[:n_reached]
+        for i in range(n_reached):
+            seen[n_seen + i] = queue[i]
         n_seen += n_reached
         if depth >= 0:
             flow += _blocking(
