@@ -79,7 +79,7 @@ def all_to_all(ranks: int, per_pair: int = MIB) -> Collective:
 
 
 def eight_jobs() -> Callable[[], Any]:
-    """Halving-doubling and ring by turns, 128 ranks each on endpoints drawn at random: job j = 0 … 7 has 10(j+1) MiB, starts at j ms."""
+    """Halving-doubling and ring by turns, 128 ranks each on random endpoints; job j has 10(j+1) MiB and starts at j ms."""
     fabric = k16()
     seats = np.random.default_rng(0).permutation(fabric.n_endpoints).reshape(8, 128)
     tenants = []

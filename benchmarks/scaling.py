@@ -2,7 +2,7 @@
 
 python benchmarks/scaling.py [words of a series' name]      all, or the series named, printed only
 
-Fabrics are three-tier Clos of full bisection with exactly as many hosts as ranks; routes are d-mod-k unless a series says otherwise.
+Fabrics are three-tier Clos of full bisection with as many hosts as ranks; routes are d-mod-k unless a series says otherwise.
 """
 
 from __future__ import annotations
