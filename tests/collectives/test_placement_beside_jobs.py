@@ -65,8 +65,8 @@ def test_pow2_packed_keeps_its_promise_on_what_is_left() -> None:
     second = pow2_packed(fabric, 64, free(fabric, *first.endpoint))
     assert fullest(fabric, second) == {1}
     assert not np.isin(second.endpoint, first.endpoint).any()
-    with pytest.raises(InputError, match="at most 128, 2 on each of 64 leaves"):
-        pow2_packed(fabric, 256, free(fabric, *np.flatnonzero(np.arange(432) % 6 >= 2), *range(8 * 6)))
+    with pytest.raises(InputError, match="at most 144, 2 on each of 72 leaves"):
+        pow2_packed(fabric, 160, free(fabric, *np.flatnonzero(np.arange(432) % 6 >= 3)))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
