@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
 from netsim.engine.fairness import Net, join, leave, make_net, rebalance
-from netsim.engine.heap import Heap, empty_heap, pop, put
+from netsim.engine.heap import Heap, empty_heap, put, put_anywhere, put_in_order, take_due
 from topologies.fabric import Floats
 from topologies.jit import allocating_kernel, kernel
 
@@ -55,12 +55,13 @@ class Plan(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Lists of one event: rows that joined, links that rows have left, when each link was last listed."""
+    """Lists of one event: rows that joined, links that rows have left (and when each was last listed), walkers, what is due."""
 
     fresh: NDArray[np.int32]
     freed: NDArray[np.int32]
     freed_at: NDArray[np.int64]
     arrivals: NDArray[np.int32]
+    due: NDArray[np.int32]
 
 
 class Outcome(NamedTuple):
@@ -90,6 +91,7 @@ def run_events(
         np.empty(len(net.links), np.int32),
         np.full(len(net.links), -1, np.int64),
         np.empty(2, np.int32),
+        np.empty(len(net.rows) + len(ready), np.int32),
     )
     heap = empty_heap(len(net.rows) + len(ready))
     clash, events = _loop(net, plan, heap, scratch, wait, nbytes, busy_until[used])
@@ -182,41 +184,51 @@ def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes:
         horizon = now * (1 + SAME_TIME)
         n_fresh, n_freed = 0, 0
         events += 1
-        while heap.size[0] > 0 and heap.nodes[0].key <= horizon:
-            item = pop(heap)
-            n_arrivals = 0
-            if item >= n_rows:
-                scratch.arrivals[0] = item - n_rows
-                n_arrivals = 1
-            elif not rows[item].flowing:
-                if _too_early(net, item, busy_until, horizon):
-                    return True, events
-                rows[item].flowing, rows[item].left, rows[item].since = 1, nbytes[item], now
-                join(net, item)
-                scratch.fresh[n_fresh] = item
-                n_fresh += 1
-            else:
-                rows[item].flowing = 0
-                leave(net, item)
-                n_freed = _free(net, item, scratch, n_freed, events)
-                n_arrivals = _row_through(plan, rows[item].message, now, scratch.arrivals)
-            for i in range(n_arrivals):
-                _arrive(plan, heap, scratch.arrivals[i], now, wait)
+        n_due = take_due(heap, horizon, scratch.due)
+        while n_due > 0:
+            for i in range(n_due):
+                item = scratch.due[i]
+                n_arrivals = 0
+                if item >= n_rows:
+                    scratch.arrivals[0] = item - n_rows
+                    n_arrivals = 1
+                elif not rows[item].flowing:
+                    if _too_early(net, item, busy_until, horizon):
+                        return True, events
+                    rows[item].flowing, rows[item].left, rows[item].since = 1, nbytes[item], now
+                    join(net, item)
+                    scratch.fresh[n_fresh] = item
+                    n_fresh += 1
+                else:
+                    rows[item].flowing = 0
+                    leave(net, item)
+                    n_freed = _free(net, item, scratch, n_freed, events)
+                    n_arrivals = _row_through(plan, rows[item].message, now, scratch.arrivals)
+                for k in range(n_arrivals):
+                    _arrive(plan, heap, scratch.arrivals[k], now, wait)
+            n_due = take_due(heap, horizon, scratch.due)  # who has nothing to wait for starts at once
         n = rebalance(net, scratch.fresh, n_fresh, scratch.freed, n_freed)
+        many = n * 8 > heap.size[0] and n > 8
         for i in range(n):
-            _retime(heap, rows, net.chosen[i], now)
+            _retime(heap, rows, net.chosen[i], now, many)
+        if many:
+            put_in_order(heap)
     return False, events
 
 
 @kernel
-def _retime(heap: Heap, rows: Any, number: Any, now: Any) -> None:
-    """Take over a row's new rate: settle what it has sent, and move its end."""
+def _retime(heap: Heap, rows: Any, number: Any, now: Any, many: Any) -> None:
+    """Take over a row's new rate: settle what it has sent, and move its end; with `many` others, the order comes afterwards."""
     row = rows[number]
     if abs(row.new_rate - row.rate) > 1e-14 * row.rate:
         row.left -= row.rate * (now - row.since)
         row.since = now
         row.rate = row.new_rate
-        put(heap, number, now + max(row.left, 0.0) / row.rate)
+        end = now + max(row.left, 0.0) / row.rate
+        if many:
+            put_anywhere(heap, number, end)
+        else:
+            put(heap, number, end)
 
 
 @kernel

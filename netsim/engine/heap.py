@@ -53,6 +53,60 @@ def pop(heap: Heap) -> Any:
 
 
 @kernel
+def take_due(heap: Heap, horizon: Any, out: Any) -> Any:
+    """Remove all items up to time `horizon` into `out`, in heap order of a breadth-first walk; returns how many.
+
+    A few are popped one by one; a good part of the heap is cut out at once, and the rest put in order anew.
+    """
+    nodes, where = heap.nodes, heap.where
+    size, n, looked = heap.size[0], 0, 0
+    if size > 0 and nodes[0].key <= horizon:
+        out[0] = 0
+        n = 1
+    while looked < n:  # out holds places: a child can only be due if its parent is
+        for child in range(2 * out[looked] + 1, min(2 * out[looked] + 3, size)):
+            if nodes[child].key <= horizon:
+                out[n] = child
+                n += 1
+        looked += 1
+    if n * 8 < size or n < 8:
+        for i in range(n):
+            out[i] = pop(heap)
+        return n
+    for i in range(n):
+        out[i] = nodes[out[i]].item
+        where[out[i]] = -1
+    kept = 0
+    for at in range(size):
+        item, key = nodes[at].item, nodes[at].key
+        if where[item] >= 0:
+            nodes[kept].item, nodes[kept].key = item, key
+            where[item] = kept
+            kept += 1
+    heap.size[0] = kept
+    put_in_order(heap)
+    return n
+
+
+@kernel
+def put_anywhere(heap: Heap, item: Any, key: Any) -> None:
+    """Insert an item, or change its time, without regard to order: `put_in_order` must follow before anything else is asked."""
+    at = heap.where[item]
+    if at < 0:
+        at = heap.size[0]
+        heap.size[0] += 1
+        heap.where[item] = at
+    heap.nodes[at].key, heap.nodes[at].item = key, item
+
+
+@kernel
+def put_in_order(heap: Heap) -> None:
+    """Make a heap of the nodes as they lie."""
+    for at in range(heap.size[0] // 2 - 1, -1, -1):
+        _sink(heap.nodes, heap.where, heap.size[0], heap.nodes[at].item, heap.nodes[at].key, at)
+
+
+@kernel
 def _rise(nodes: Any, where: Any, item: Any, key: Any, at: Any) -> None:
     while at > 0:
         up = nodes[(at - 1) >> 1]
