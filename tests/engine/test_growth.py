@@ -33,7 +33,7 @@ def random_map(ranks: int) -> tuple[Result, int]:
 
 @pytest.mark.parametrize("ranks", [256, 1024, 4096])
 def test_events_grow_with_messages_and_work_per_event_hardly(ranks: int) -> None:
-    """At most two events a message, its start and its end; four times the ranks touch less than a quarter more flow-hops an event."""
+    """At most two events a message, its start and its end; four times the ranks: less than a quarter more flow-hops an event."""
     (small, _), (large, messages) = random_map(ranks // 4), random_map(ranks)
     assert large.counters["events"] <= 2 * messages
     per_event = [r.counters["flow_hops"] / r.counters["events"] for r in (small, large)]
