@@ -1,9 +1,8 @@
 """Blocks without contention: ranks drift apart, yet no message ever slows another, so times follow a max-plus recursion.
 
 If all messages of a block could flow at full speed at once without filling any link beyond its capacity, each runs as if alone
-whatever the drift: T'[w] = max over its messages of max(T[src], T[dst]) + wait + bytes/rate. A repeated block whose times all
-advance alike from one repetition to the next is skipped forward (a max-plus system in its periodic regime: Baccelli et al.,
-Synchronization and Linearity, 3.7).
+whatever the drift: T'[w] = max over its messages of max(T[src], T[dst]) + wait + bytes/rate. A block repeated often is solved at
+once (cruise.py); another is walked, and skipped forward when all times advance alike from one repetition to the next.
 
 Messages of different blocks meet only if a block starts on a link before an earlier one has left it. `Wires` keeps the books for
 that; as long as every rank has passed the end of everything so far, there is nothing to look up.
@@ -18,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
+from netsim.engine.cruise import cruise
 from topologies.fabric import Floats, frozen
 from topologies.jit import allocating_kernel, kernel
 
 EARLIER = 1 - 1e-12  # a time before `t * EARLIER` is before t; nearer ones are the same time
 FULL = 1 + 1e-12
+
+_WALK = 16  # repetitions that are walked rather than solved
 
 BOOK = np.dtype(
     [
@@ -110,6 +112,10 @@ def _walk(block: Block, alone: Floats, ready: Floats) -> tuple[Floats, Floats, i
         _once(block.src, block.dst, alone, ready, after)
         return ready, after, 1
     first, meets = _meetings(block.src, block.dst, len(ready))
+    if block.repeat > _WALK:
+        cruised = cruise(block, alone, first, meets, ready)
+        if cruised:
+            return *cruised, 0
     before = ready.copy()
     walked, odd = _repeat(block.src, block.dst, alone, first, meets, block.repeat, before, after)
     return (after, before, walked) if odd else (before, after, walked)
