@@ -63,8 +63,8 @@ ROW = np.dtype(
     align=True,
 )
 # A row on a link; its place in the link's `members`; in `rebalance`, the next row of the set there.
-ENTRY = np.dtype([("use", "f8"), ("link", "i4"), ("row", "i4"), ("position", "i4"), ("next", "i4")], align=True)
-MEMBER = np.dtype([("use", "f8"), ("row", "i4"), ("entry", "i4")], align=True)  # an active row on a link
+ENTRY = np.dtype([("link", "i4"), ("row", "i4"), ("position", "i4"), ("next", "i4")], align=True)
+MEMBER = np.dtype([("row", "i4"), ("entry", "i4")], align=True)  # an active row on a link
 
 LOOKED_AT, SOLVED, PASSES = 0, 1, 2  #: counters in Net.work
 
@@ -75,6 +75,7 @@ class Net(NamedTuple):
     links: NDArray[np.void]
     rows: NDArray[np.void]
     entries: NDArray[np.void]
+    use: NDArray[np.float64]  #: of each entry; empty where all are 1
     members: NDArray[np.void]
     queue: NDArray[np.void]  #: the filling heap
     touched: NDArray[np.int32]  #: the links of the set
@@ -106,10 +107,30 @@ def make_net(
     entry = np.zeros(len(links), ENTRY)
     entry["link"] = local
     entry["row"] = np.repeat(np.arange(len(row), dtype=np.int32), np.diff(offsets))
-    entry["use"] = 1.0 if use is None else use
+    uses = _folded(link, local, use)
     scratch = np.empty(len(used), NODE), np.empty(len(used), np.int32), np.empty(len(row), np.int32)
-    net = Net(link, row, entry, np.zeros(len(links), MEMBER), *scratch, np.zeros(1, np.int64), np.zeros(3, np.int64))
+    net = Net(link, row, entry, uses, np.zeros(len(links), MEMBER), *scratch, np.zeros(1, np.int64), np.zeros(3, np.int64))
     return net, used
+
+
+def _folded(link: NDArray[np.void], local: NDArray[np.int32], use: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The uses; none where on each link all are alike (single paths, bundles): then they are made part of its capacity."""
+    if use is None:
+        return np.empty(0)
+    least = np.full(len(link), np.inf)
+    most = np.zeros(len(link))
+    np.minimum.at(least, local, use)
+    np.maximum.at(most, local, use)
+    if (least < most).any():
+        return use.copy()
+    link["capacity"] /= most
+    return np.empty(0)
+
+
+@kernel
+def use_of(net: Net, entry: Any) -> Any:
+    """The part of its row's bytes that crosses the entry's link."""
+    return net.use[entry] if len(net.use) else 1.0
 
 
 @kernel
@@ -122,7 +143,7 @@ def join(net: Net, row: Any) -> None:
         link = links[entries[e].link]
         entries[e].position = link.count
         member = members[link.first + link.count]
-        member.use, member.row, member.entry = entries[e].use, row, e
+        member.row, member.entry = row, e
         link.count += 1
 
 
@@ -133,9 +154,9 @@ def leave(net: Net, row: Any) -> None:
     for e in range(rows[row].begin, rows[row].end):
         link = links[entries[e].link]
         link.count -= 1
-        link.used = max(link.used - entries[e].use * rows[row].rate, 0.0) if link.count > 0 else 0.0
+        link.used = max(link.used - use_of(net, e) * rows[row].rate, 0.0) if link.count > 0 else 0.0
         last, gap = members[link.first + link.count], members[link.first + entries[e].position]
-        gap.use, gap.row, gap.entry = last.use, last.row, last.entry
+        gap.row, gap.entry = last.row, last.entry
         entries[last.entry].position = entries[e].position
     _let_go(links, rows, row)
 
@@ -247,9 +268,9 @@ def _local_level(net: Net, number: Any) -> Any:
         for m in range(lo, hi):
             r = rows[members[m].row].rate
             if 0.0 < r <= level:
-                kept += members[m].use * r
+                kept += use_of(net, members[m].entry) * r
             else:
-                demand += members[m].use
+                demand += use_of(net, members[m].entry)
         net.work[LOOKED_AT] += hi - lo
         if demand <= 0.0:
             return np.inf
@@ -279,8 +300,9 @@ def _touch(net: Net, n: Any) -> Any:
                 link.open, link.held, link.chain = 0, 0, -1
                 net.touched[n_links] = entries[e].link
                 n_links += 1
-            link.room += entries[e].use * row.rate
-            link.demand += entries[e].use
+            use = use_of(net, e)
+            link.room += use * row.rate
+            link.demand += use
             link.open += 1
             entries[e].next = link.chain
             link.chain = e
@@ -333,8 +355,9 @@ def _fix(net: Net, number: Any, level: Any) -> None:
         row.new_held_by = number
         for e in range(row.begin, row.end):
             other = links[entries[e].link]
-            other.room = max(other.room - entries[e].use * level, 0.0)
-            other.demand -= entries[e].use
+            use = use_of(net, e)
+            other.room = max(other.room - use * level, 0.0)
+            other.demand -= use
             other.open -= 1
             other.new_top = level
 
