@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that allocates nothing; cached on disk, runs without the GIL."""
-    options: dict[str, Any] = {"nogil": True, "_nrt": False}
+    options: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
     return _cached(numba.njit(**options)(function))
 
 
