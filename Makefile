@@ -42,8 +42,10 @@ golden: $(STAMP)  ## accept what the examples print now
 docs: $(STAMP)  ## write the generated pages of docs/ anew
 	$(BIN)/python tools/gen_docs.py
 
-bench: $(STAMP)  ## measure speed and memory, and keep the table in benchmarks/README.md
+bench: $(STAMP)  ## measure speed, memory, peers and growth; keep the tables in benchmarks/README.md and docs/performance.md
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/peers/run.py
+	$(BIN)/python benchmarks/scaling.py
 
 clean:  ## remove .venv and caches
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache

@@ -34,10 +34,10 @@ def measure(case: Case) -> dict[str, Any] | None:
 
 def row(case: Case, m: dict[str, Any] | None) -> str:
     """A line of the table."""
-    bars = [f"≤ {clock(case.seconds)}"] * bool(case.seconds) + [f"≤ {case.gibibytes:g} GiB"] * bool(case.gibibytes)
+    bars = [*([f"≤ {clock(case.seconds)}"] if case.seconds else []), *([f"≤ {case.gibibytes:g} GiB"] if case.gibibytes else [])]
     if m is None:
         return f"| {case.name} | over {case.patience:g} s, rounds and warm-up together | | | {' '.join(bars)} | **no** |"
-    ok = m["median"] <= (case.seconds or m["median"]) and m["gibibytes"] <= (case.gibibytes or m["gibibytes"])
+    ok = (not case.seconds or m["median"] <= case.seconds) and (not case.gibibytes or m["gibibytes"] <= case.gibibytes)
     verdict = "" if not bars else "yes" if ok else "**no**"
     return f"| {case.name} | {clock(m['median'])} | {clock(m['min'])} | {m['gibibytes']:.2f} GiB | {' '.join(bars)} | {verdict} |"
 
