@@ -121,34 +121,37 @@ def main(words: list[str]) -> None:
 
 
 def draw(found: dict[str, list[Point]], target: Path) -> None:
-    """Three pictures side by side: time by messages with lines of equal time a message, flow-hops an event, bytes a flow."""
+    """Time by messages beside lines of equal time a message; by ranks events, flow-hops an event, bytes a flow."""
     import matplotlib
     from matplotlib.figure import Figure
 
     matplotlib.rcParams["svg.hashsalt"] = "netsim"
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    time, hops, memory = figure.subplots(1, 3)
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    (time, events), (hops, memory) = figure.subplots(2, 2)
     for series in SERIES:
         points = found[series.name]
-        style = {"marker": "o", "markersize": 4, "color": series.colour, "label": series.name}
-        time.plot([p.messages for p in points], [p.seconds for p in points], **style)
+        style = {"marker": "o", "markersize": 4, "color": series.colour}
+        time.plot([p.messages for p in points], [p.seconds for p in points], label=series.name, **style)
         memory.plot([p.ranks for p in points], [p.peak / p.kept for p in points], **style)
-        busy = [(p.ranks, p.hops_per_event) for p in points if p.hops_per_event]
+        busy = [p for p in points if p.counters["events"]]
         if busy:
-            hops.plot(*zip(*busy, strict=True), **style)
-    ends = [1e2, 1e10]
-    for per_message in (1e-8, 1e-7, 1e-6, 1e-5):
-        time.plot(ends, [per_message * n for n in ends], color="0.75", linewidth=0.8, linestyle="--", zorder=0)
+            events.plot([p.ranks for p in busy], [p.counters["events"] for p in busy], **style)
+            hops.plot([p.ranks for p in busy], [p.hops_per_event for p in busy], **style)
     most = max(p.messages for points in found.values() for p in points)
-    time.set(xlim=(200, 2 * most), ylim=(1e-4, 1e2), xlabel="messages", ylabel="seconds", title="time (dashed: linear)")
-    hops.set(xlabel="ranks", ylabel="flow-hops touched per event", title="work per event", ylim=(1, None))
-    memory.set(xlabel="ranks", ylabel="bytes per flow", title="memory", ylim=(10, None))
-    for axes in (time, hops, memory):
+    for per_message in (1e-8, 1e-7, 1e-6, 1e-5):
+        time.plot([1e2, 1e11], [per_message * 1e2, per_message * 1e11], color="0.75", linewidth=0.8, linestyle="--", zorder=0)
+    time.set(xlabel="messages", ylabel="seconds", title="time (dashed: linear)", xlim=(300, 3 * most), ylim=(1e-4, 1e2))
+    events.set(xlabel="ranks", ylabel="events", title="events (none in natural order)")
+    hops.set(xlabel="ranks", ylabel="flow-hops touched per event", title="work per event")
+    memory.set(xlabel="ranks", ylabel="bytes per flow", title="memory")
+    for axes in (time, events, hops, memory):
         axes.set(xscale="log", yscale="log")
         axes.grid(alpha=0.3)
-    time.legend(fontsize=7, loc="lower right")
+        if axes is not time:
+            axes.set(xlim=(45, 95000), ylim=(axes.get_ylim()[0] / 2, axes.get_ylim()[1] * 2))
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     target.parent.mkdir(exist_ok=True)
-    figure.savefig(target, metadata={"Date": None})
+    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
 
 
 if __name__ == "__main__":
