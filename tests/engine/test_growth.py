@@ -56,10 +56,9 @@ def test_bytes_per_flow_do_not_grow() -> None:
 
 
 @pytest.mark.parametrize("ranks", [64, 1024, 4096])
-def test_steps_of_a_ring_walked_one_by_one(ranks: int) -> None:
-    """In natural order one step is like the next as soon as the slowest way has caught up with every rank: a few leaves away."""
+def test_a_ring_in_natural_order_is_done_at_once(ranks: int) -> None:
+    """However many steps: none is simulated by events, none walked."""
     net = fabric(ranks)
     result = flow(net, router(net), ring(Collective(Op.ALL_REDUCE, ranks, 100 * 2**20)), identity(net, ranks))
-    assert result.counters["events"] == 0
-    assert result.counters["free_steps"] + result.counters["skipped_steps"] == 2 * (ranks - 1)
-    assert result.counters["free_steps"] <= LEVELS[ranks][0] * LEVELS[ranks][1] + 1  # ranks of a pod
+    assert result.counters["events"] == result.counters["free_steps"] == 0
+    assert result.counters["skipped_steps"] == 2 * (ranks - 1)
