@@ -17,7 +17,8 @@ from collectives.schedule import Schedule
 from netsim.engine import ENGINES
 from netsim.scenario.jobs import INHERITED
 from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of, shortened
-from netsim.scenario.model import Case, FaultCount, Scenario
+from netsim.scenario.model import Case, Scenario
+from netsim.scenario.text import FaultCount
 from topologies import ROUTERS, TOPOLOGIES
 from topologies.errors import InputError
 from topologies.fabric import Fabric, frozen

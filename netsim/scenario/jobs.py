@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from netsim.scenario.sizes import several_sizes
 from netsim.scenario.source import Source, Where, dotted
-
-if TYPE_CHECKING:
-    from netsim.scenario.model import JobText, Keys
+from netsim.scenario.text import JobText, Keys
 
 #: keys that a job has of its own or takes from around it
 INHERITED = ("routing", "ranks", "placement", "collective", "algorithm")
@@ -42,10 +40,6 @@ def faults_of_jobs(keys: Keys, at: Where, source: Source) -> Iterator[str]:
         if name in names[:n]:
             first = dotted((*at, names.index(name)))
             yield f"{source.place((*at, n, 'name'))}: {dotted((*at, n))}.name: {name!r} is the name of {first} too"
-
-
-def several_sizes(count: int) -> str:
-    return f"{count} sizes; a job that shares the fabric with others has one"
 
 
 def _home(around: Where, key: str, source: Source) -> Where:

@@ -6,8 +6,8 @@ import inspect
 from typing import Any
 
 from netsim.scenario.kinds import Kind, kind_of, kind_of_function
-from netsim.scenario.model import ScenarioText
 from netsim.scenario.tables import TABLES
+from netsim.scenario.text import ScenarioText
 from topologies.errors import InputError
 from topologies.registry import Table
 

@@ -35,6 +35,11 @@ def read_sizes(value: Any) -> tuple[int, ...]:
     return (parse_size(value),)
 
 
+def several_sizes(count: int) -> str:
+    """What is wrong with more sizes than one where jobs share the fabric."""
+    return f"{count} sizes; a job that shares the fabric with others has one"
+
+
 def _from_mapping(value: dict[str, Any]) -> tuple[int, ...]:
     if not {"from", "to"} <= set(value) <= {"from", "to", "factor"}:
         raise InputError(

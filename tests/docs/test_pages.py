@@ -8,8 +8,8 @@ import pytest
 from doc_pages import ADDING, PAGES, ROOT, Block, blocks, commands, first_missing
 
 from netsim.commands.check import faults_of
-from netsim.scenario.model import Keys, ScenarioText
 from netsim.scenario.source import parse
+from netsim.scenario.text import Keys, ScenarioText
 
 #: names that pages use for a reader's own files -> something of that sort
 FILES = {

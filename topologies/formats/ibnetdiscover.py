@@ -5,36 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topologies.errors import InputError
-from topologies.fabric import Fabric, Ints, frozen
+from topologies.fabric import Fabric, frozen
 from topologies.formats.ibhosts import NEVER, HostPort, choose, host_port, natural, usual
+from topologies.formats.ibshape import IbShape
 from topologies.formats.ibtext import LANE_GBITS, WIDTHS, Node, Port, cables, read_dump
 from topologies.params import Bandwidth, Duration, check
-
-if TYPE_CHECKING:
-    from topologies.routing.tables import ForwardingTables
-
-
-@dataclass(frozen=True, eq=False)
-class IbShape:
-    """What a dump knows beyond the graph.
-
-    `guid` uint64[nodes] (port guid of an endpoint, node guid of a switch), `lid` int32[endpoints], `host` the host name of each
-    endpoint, `port` int32[links]: the port that a link leaves its source by. `tables` None where no tables were read.
-    """
-
-    guid: NDArray[np.uint64]
-    lid: Ints
-    host: tuple[str, ...]
-    port: Ints
-    tables: ForwardingTables | None = None
 
 
 def ibnetdiscover(

@@ -6,16 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from topologies.errors import InputError
 from topologies.fabric import Fabric, frozen
+from topologies.formats.ibshape import IbShape
 from topologies.formats.ibtext import read_lines
-
-if TYPE_CHECKING:
-    from topologies.formats.ibnetdiscover import IbShape
 
 _HEAD = re.compile(r"Unicast lids \[0x[0-9a-f]+-0x[0-9a-f]+\] of switch .*guid 0x([0-9a-f]{1,16}) \((.*)\):")
 _PORT_GUID = re.compile(r": \((?:Channel Adapter|Switch|Router) portguid 0x([0-9a-f]{1,16}): ")
