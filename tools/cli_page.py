@@ -12,19 +12,19 @@ from typing import Any
 from kind_sections import escaped
 from typer.models import ArgumentInfo, OptionInfo
 
-from netsim import cli
+from netsim import cli, verbs
 
 
 def cli_page() -> str:
-    about = inspect.getdoc(cli._netsim) or ""
+    about = inspect.getdoc(verbs._netsim) or ""
     codes = next(p for p in (cli.__doc__ or "").split("\n\n") if p.startswith("Exit codes:"))
-    rows = [f"| [`netsim {verb}`](#netsim-{verb}) | {escaped(words)} |" for verb, (_, words) in cli.VERBS.items()]
+    rows = [f"| [`netsim {verb}`](#netsim-{verb}) | {escaped(words)} |" for verb, (_, words) in verbs.VERBS.items()]
     parts = [
         f"# The command line\n\n{escaped(' '.join(about.split()))}\n",
         "\n".join(["| command | what it does |", "|---|---|", *rows]) + "\n",
         "stdout is data, stderr is talk. " + " ".join(codes.split()) + "\n",
-        "## netsim\n\n" + _options(cli._netsim),
-        *(_verb(verb, target) for verb, (target, _) in cli.VERBS.items()),
+        "## netsim\n\n" + _options(verbs._netsim),
+        *(_verb(verb, target) for verb, (target, _) in verbs.VERBS.items()),
     ]
     return "\n".join(parts)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from netsim.cli import VERBS, main
+from netsim.cli import main
+from netsim.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 SMALL = "fabric: {kind: fat-tree, k: 4, link: 400Gbit/s}\ncollective: {op: all-reduce, size: 1MiB..4MiB*2}\n"
@@ -271,6 +272,12 @@ def test_an_interrupt_is_one_line_and_exit_code_130(tmp_path: Path) -> None:
     assert (process.returncode, out) == (130, b"")
     assert err.decode().splitlines()[-1] == "interrupted"
     assert "Traceback" not in err.decode()
+
+
+def test_an_interrupt_while_the_command_line_is_imported_is_told_alike(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    told = netsim("list", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (told.returncode, told.stdout, told.stderr) == (130, "", "interrupted\n")
 
 
 def test_no_unicode_terminal_is_no_error() -> None:

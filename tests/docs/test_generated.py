@@ -7,9 +7,10 @@ import pytest
 from doc_pages import ROOT
 
 from collectives import ALGORITHMS, PLACEMENTS
-from netsim.cli import VERBS, main
+from netsim.cli import main
 from netsim.engine import ENGINES
 from netsim.scenario.kinds import kind_of
+from netsim.verbs import VERBS
 from topologies import ROUTERS, TOPOLOGIES
 
 sys.path.insert(0, str(ROOT / "tools"))
