@@ -81,6 +81,7 @@ class Net(NamedTuple):
     touched: NDArray[np.int32]  #: the links of the set
     chosen: NDArray[np.int32]  #: the rows of the set
     epoch: NDArray[np.int64]
+    active: NDArray[np.int64]  #: how many rows are active
     work: NDArray[np.int64]  #: members looked at, rows solved, passes
 
 
@@ -109,7 +110,7 @@ def make_net(
     entry["row"] = np.repeat(np.arange(len(row), dtype=np.int32), np.diff(offsets))
     uses = _folded(link, local, use)
     scratch = np.empty(len(used), NODE), np.empty(len(used), np.int32), np.empty(len(row), np.int32)
-    net = Net(link, row, entry, uses, np.zeros(len(links), MEMBER), *scratch, np.zeros(1, np.int64), np.zeros(3, np.int64))
+    net = Net(link, row, entry, uses, np.zeros(len(links), MEMBER), *scratch, *(np.zeros(k, np.int64) for k in (1, 1, 3)))
     return net, used
 
 
@@ -137,6 +138,7 @@ def use_of(net: Net, entry: Any) -> Any:
 def join(net: Net, row: Any) -> None:
     """Put a row on its links, at rate 0 until the next `rebalance`."""
     links, rows, entries, members = net.links, net.rows, net.entries, net.members
+    net.active[0] += 1
     rows[row].rate = 0.0
     rows[row].held_by = -1
     for e in range(rows[row].begin, rows[row].end):
@@ -151,6 +153,7 @@ def join(net: Net, row: Any) -> None:
 def leave(net: Net, row: Any) -> None:
     """Take a row off its links."""
     links, rows, entries, members = net.links, net.rows, net.entries, net.members
+    net.active[0] -= 1
     for e in range(rows[row].begin, rows[row].end):
         link = links[entries[e].link]
         link.count -= 1
@@ -206,8 +209,11 @@ def rebalance(net: Net, fresh: Any, n_fresh: Any, freed: Any, n_freed: Any) -> A
             n = _choose(net, row, n)
             row = rows[row].next_held
         net.work[LOOKED_AT] += link.holds
-    for i in range(n_fresh):
-        n = _overtake(net, fresh[i], n)
+    if 2 * n < net.active[0]:
+        for i in range(n_fresh):
+            n = _overtake(net, fresh[i], n)
+    if 2 * n >= net.active[0]:  # most will change: one pass over all is less than several that grow
+        n = _choose_all(net, n)
     n_links = 0
     while n > 0:
         n_links = _touch(net, n)
@@ -229,6 +235,17 @@ def _choose(net: Net, row: Any, n: Any) -> Any:
         net.rows[row].chosen = net.epoch[0]
         net.chosen[n] = row
         n += 1
+    return n
+
+
+@kernel
+def _choose_all(net: Net, n: Any) -> Any:
+    """Add all active rows to the set."""
+    for link in net.links:
+        for m in range(link.first, link.first + link.count):
+            n = _choose(net, net.members[m].row, n)
+        if n == net.active[0]:
+            break
     return n
 
 
