@@ -30,7 +30,7 @@ def run(
     ] = None,
     plot: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Draw the result: FILE.svg or FILE.png.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE|DIR", help="Write there instead of stdout; .json means json.")
+        str | None, typer.Option("-o", "--output", metavar="FILE|DIR", help="Write there instead of stdout; .json means json.")
     ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also a line for every round.")] = False,
 ) -> int:
@@ -46,15 +46,15 @@ def run(
     from netsim.scenario import load
 
     expectations = [expectation(text) for text in expect or []]
-    as_json = output_format is Format.json or (output_format is None and output is not None and output.suffix == ".json")
+    as_json = output_format is Format.json or (output_format is None and Path(output or "").suffix == ".json")
     loaded = load(scenario, settings_of(settings, engine))
     targets = _plot_targets(plot or [])
-    output = _file_of(output, "json" if as_json else "txt", scenario)
-    for target in [*targets, *([output] if output else [])]:
+    file = _file_of(output, "json" if as_json else "txt", scenario)
+    for target in [*targets, *([file] if file else [])]:
         check_target(target)
     with announcing_compilation(), progress_line() as progress:
         report = simulate(loaded, progress=progress)
-    _deliver(_text(report, as_json, verbose), output)
+    _deliver(_text(report, as_json, verbose), file)
     for target in targets:
         _draw(report, target)
     misses = [miss for e in expectations for miss in e.misses(report)]
@@ -73,8 +73,17 @@ def _text(report: Report, as_json: bool, verbose: bool) -> str:
     return table(report, verbose=verbose)
 
 
-def _file_of(output: Path | None, suffix: str, scenario: str) -> Path | None:
-    return output / f"{Path(scenario).stem}.{suffix}" if output and output.is_dir() else output
+def _file_of(output: str | None, suffix: str, scenario: str) -> Path | None:
+    """The file that is meant: `output`, or in it if it is a folder. Raises NetsimError for a folder that is not there."""
+    from topologies.errors import NetsimError
+
+    if output is None:
+        return None
+    if Path(output).is_dir():
+        return Path(output) / f"{Path(scenario).stem}.{suffix}"
+    if output.endswith("/"):  # which a Path would forget
+        raise NetsimError(f"{output}: cannot be written: no such folder; make it first, or leave out the last / to name a file")
+    return Path(output)
 
 
 def _deliver(text: str, output: Path | None) -> None:

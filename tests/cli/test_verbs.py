@@ -171,6 +171,17 @@ def test_a_folder_that_is_not_there_is_told_before_the_run(small: str, tmp_path:
     assert "x.png: cannot be written: no folder" in line
 
 
+def test_a_slash_at_the_end_means_a_folder(small: str, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "new"
+    assert main(["run", small, "-o", f"{folder}/"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{folder}/: cannot be written: no such folder; make it first")
+    assert not folder.exists()
+    folder.mkdir()
+    assert main(["run", small, "-o", f"{folder}/"]) == 0
+    assert [file.name for file in folder.iterdir()] == ["small.txt"]
+
+
 @pytest.mark.parametrize(("shell", "told"), [("> /dev/full", "No space left on device"), (">&-", "it is closed")])
 def test_an_output_that_takes_nothing_is_a_failure_in_one_line(small: str, shell: str, told: str) -> None:
     ran = subprocess.run(f"{sys.executable} -m netsim list {shell}", shell=True, capture_output=True, text=True, cwd=ROOT)
