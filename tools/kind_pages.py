@@ -63,13 +63,15 @@ endpoints farthest apart. How to add one: [add-a-topology.md](add-a-topology.md)
 def routing_page() -> str:
     intro = """# Routing
 
-What `routing:` can be. Without it, a fabric has the routing named in the last column.
+What `routing:` can be. Without it, a fabric has its own; with `faults`, where cables are missing, that of the last column.
 """
-    rows = ["| topology | its own routing |", "|---|---|"]
+    rows = ["| topology | its own routing | with cables missing |", "|---|---|---|"]
     for kind in own_kinds(TOPOLOGIES):
         calls = [doctest_call(TOPOLOGIES.load(kind))] if kind != "ibnetdiscover" else DUMPS
-        own = {TOPOLOGIES.load(kind)(**call).default_router: " with `tables`" * ("tables" in call) for call in calls if call}
-        rows.append(f"| `{kind}` | {', '.join(f'`{name}`{when}' for name, when in own.items())} |")
+        fabrics = [(TOPOLOGIES.load(kind)(**call), " with `tables`" * ("tables" in call)) for call in calls if call]
+        own = ", ".join(f"`{fabric.default_router}`{when}" for fabric, when in fabrics)
+        faulted = ", ".join(f"`{fabric.faulted_router}`" for fabric, _ in fabrics if fabric.faulted_router) or "the same"
+        rows.append(f"| `{kind}` | {own} | {faulted} |")
     sections = [kind_section(ROUTERS, kind, _scenario_for("routing")) for kind in own_kinds(ROUTERS)]
     return "\n".join([intro, "\n".join(rows) + "\n", *sections])
 

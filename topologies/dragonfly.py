@@ -122,6 +122,7 @@ def dragonfly(
         tier_names=("host", "router"),
         shape=shape,
         default_router="minimal",
+        faulted_router="min-hop",
     )
 
 

@@ -62,6 +62,7 @@ class Fabric:
     tier_names: tuple[str, ...] = ("host", "switch")
     shape: Any = None
     default_router: str = "min-hop"
+    faulted_router: str | None = None  #: the default once cables are missing, where `default_router` cannot go around them
     intact: bool = True  #: False once a cable was taken out: closed-form routes no longer hold
     notes: tuple[str, ...] = ()  #: what a reader of a dump left out and why; printed once on stderr
     server_size: int = 1  #: consecutive endpoints that share a server
@@ -191,7 +192,8 @@ class Fabric:
         return [int(c) for c in found]
 
     def without(self, cables: Iterable[int]) -> Fabric:
-        """The same fabric with these cables pulled; link ids close up, closed-form routers no longer apply.
+        """The same fabric with these cables pulled; link ids close up, closed-form routers no longer apply, and a default that is
+        one gives way to `faulted_router`.
 
         A shape that holds a fabric itself (servers around a network) has a `without` of its own, and is told.
         """
@@ -207,6 +209,7 @@ class Fabric:
         kept["cable_was"] = frozen(was[~gone], np.int32)
         if hasattr(self.shape, "without"):
             kept["shape"] = self.shape.without(np.flatnonzero(gone))
+        kept["default_router"] = self.faulted_router or self.default_router
         return replace(self, name=f"{self.name} less {int(gone.sum())} cables", intact=False, **kept)
 
     def to_networkx(self) -> networkx.MultiDiGraph:

@@ -127,6 +127,7 @@ def with_servers(
         tier_names=_tier_names(shape),
         shape=shape,
         default_router=network.default_router,
+        faulted_router=network.faulted_router,
         intact=network.intact,
         notes=network.notes,
         server_size=gpus,

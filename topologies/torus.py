@@ -117,6 +117,7 @@ def torus_fabric(name: str, shape: Torus, link: float, latency: float) -> Fabric
         tier_names=("host",),
         shape=shape,
         default_router="dimension-order",
+        faulted_router="min-hop",
     )
 
 

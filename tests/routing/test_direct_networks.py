@@ -8,8 +8,11 @@ import pytest
 from route_oracles import all_pairs, loads, walk
 
 from topologies.dragonfly import dragonfly
+from topologies.errors import InputError
 from topologies.fabric import Fabric
+from topologies.ring import ring
 from topologies.routing import router
+from topologies.server import with_servers
 from topologies.torus import Torus, mesh, torus
 
 
@@ -32,6 +35,31 @@ def test_half_way_round_loads_both_directions_alike() -> None:
     fabric = torus(dims=[8])
     src = np.arange(8, dtype=np.int32)
     assert set(loads(fabric, router(fabric).paths(src, (src + 4) % 8, src * 0))) == {2}
+
+
+@pytest.mark.parametrize(
+    "fabric",
+    [
+        torus(dims=[4, 3]),
+        mesh(dims=[3, 4]),
+        ring(n=5),
+        dragonfly(routers_per_group=4, hosts_per_router=2, global_links=2, groups=3),
+    ],
+    ids=lambda f: f.name,
+)
+@pytest.mark.parametrize("served", [False, True], ids=["plain", "servers"])
+def test_with_a_cable_missing_the_default_goes_around_it(fabric: Fabric, served: bool) -> None:
+    closed_form = fabric.default_router
+    left = (with_servers(fabric, gpus=1) if served else fabric).without([fabric.n_cables - 1])
+    assert left.default_router == "min-hop" != closed_form
+    network = left.shape.network if served else left
+    src, dst, key = all_pairs(network.n_endpoints)
+    paths = router(network).paths(src, dst, key)
+    far = dict(nx.all_pairs_shortest_path_length(network.to_networkx()))
+    for i in range(paths.n_rows):
+        assert len(walk(network, paths.row(i), int(src[i]), int(dst[i]))) - 1 == far[src[i]][dst[i]]
+    with pytest.raises(InputError, match=f"{closed_form} cannot go around missing cables; route by min-hop"):
+        router(left, closed_form)
 
 
 SHAPES = [(4, 2, 2, None), (4, 1, 2, 5), (3, 2, 1, 2), (4, 2, 2, 1), (1, 2, 4, None)]

@@ -120,6 +120,15 @@ def test_bounds_quote_what_was_written() -> None:
     ]
 
 
+def test_faults_change_a_default_that_knows_no_way_around_them() -> None:
+    text = "fabric: {kind: torus, dims: [4, 4]}\ncollective: {op: all-reduce, size: 1MiB}\n"
+    scenario = read_scenario(parse(text + "compare: [{}, {faults: [{count: 1}]}]\n", "f.yaml"))
+    assert [build(scenario, case).titles["routing"] for case in scenario.cases] == ["dimension-order", "min-hop"]
+    (told,) = faults(text + "faults: [{count: 1}]\nrouting: dimension-order\n")
+    assert told.startswith("f.yaml:4:10: ")
+    assert told.endswith("dimension-order cannot go around missing cables; route by min-hop or up-down")
+
+
 def test_cases_have_names_of_their_own() -> None:
     text = SMALLEST + "compare:\n  - {name: a, ranks: 4}\n  - {name: b}\n  - {name: a}\n"
     assert faults(text) == ["f.yaml:6:12: compare[2].name: 'a' is the name of compare[0] too"]
