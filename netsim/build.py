@@ -64,8 +64,7 @@ def _fabric(scenario: Scenario, case: Case) -> Fabric:
         fabric = _call(TOPOLOGIES, case.fabric, scenario, case)
     with blaming(scenario, case, "server"):
         fabric = _with_servers(fabric, case)
-    with blaming(scenario, case, "faults"):
-        return _with_faults(fabric, case)
+    return _with_faults(fabric, scenario, case)
 
 
 def _job(scenario: Scenario, case: Case, fabric: Fabric, earlier: Sequence[Job]) -> Job:
@@ -116,12 +115,12 @@ def default_algorithm(op: Op, ranks: int) -> str:
 
 
 @contextmanager
-def blaming(scenario: Scenario, case: Case, key: str) -> Iterator[None]:
-    """Put the place of a key in the file before what is wrong with it."""
+def blaming(scenario: Scenario, case: Case, key: str, *entry: int) -> Iterator[None]:
+    """Put the place of a key in the file, or of an entry of its list, before what is wrong with it."""
     try:
         yield
     except InputError as error:
-        told = "\n".join(f"{scenario.place(case, key)}: {line}" for line in str(error).splitlines())
+        told = "\n".join(f"{scenario.place(case, key, *entry)}: {line}" for line in str(error).splitlines())
         raise type(error)(told) from error.__cause__
 
 
@@ -156,16 +155,30 @@ def _with_servers(fabric: Fabric, case: Case) -> Fabric:
     return with_servers(fabric, **case.server.parameters)
 
 
-def _with_faults(fabric: Fabric, case: Case) -> Fabric:
+def _with_faults(fabric: Fabric, scenario: Scenario, case: Case) -> Fabric:
     if not case.faults:
         return fabric
-    from topologies.faults import apply_faults
+    from topologies.faults import cables_of, pulled
 
-    return apply_faults(fabric, [_fault(fault, case.seed) for fault in case.faults])
+    gone: set[int] = set()
+    wrong = []
+    for number, fault in enumerate(case.faults):
+        try:
+            with blaming(scenario, case, "faults", number):
+                gone |= cables_of(fabric, _fault(fault, case.seed), gone)
+        except InputError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise InputError("\n".join(wrong))
+    with blaming(scenario, case, "faults"):
+        return pulled(fabric, gone)
 
 
 def _fault(fault: str | FaultCount, seed: int) -> Any:
-    return fault if isinstance(fault, str) else {"count": fault.count, "seed": seed if fault.seed is None else fault.seed}
+    if isinstance(fault, str):
+        return fault
+    drawn = {"count": fault.count, "seed": seed if fault.seed is None else fault.seed}
+    return drawn | ({} if fault.between is None else {"between": fault.between})
 
 
 def _placed(scenario: Scenario, case: Case, fabric: Fabric, seat: Spec, earlier: Sequence[Job]) -> Placement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,14 +34,19 @@ def apply_faults(fabric: Fabric, faults: Sequence[str | Mapping[str, Any]]) -> F
     wrong = []
     for entry in faults:
         try:
-            gone |= _cables_of(fabric, entry, gone)
+            gone |= cables_of(fabric, entry, gone)
         except InputError as error:
             wrong.append(str(error))
     if wrong:
         raise InputError("\n".join(wrong))
-    if not gone:
+    return pulled(fabric, gone)
+
+
+def pulled(fabric: Fabric, cables: Collection[int]) -> Fabric:
+    """The fabric without these cables. Raises InputError where endpoints end up cut off."""
+    if not cables:
         return fabric
-    left = fabric.without(sorted(gone))
+    left = fabric.without(sorted(cables))
     check_connected(left)
     return left
 
@@ -73,7 +78,8 @@ def _network(fabric: Fabric) -> Fabric:
     return fabric.shape.network if isinstance(fabric.shape, ServerShape) else fabric
 
 
-def _cables_of(fabric: Fabric, entry: Any, gone: set[int]) -> set[int]:
+def cables_of(fabric: Fabric, entry: Any, gone: Collection[int]) -> set[int]:
+    """The cables that one entry of `apply_faults` means; draws are made from those not in `gone`. Raises InputError."""
     if isinstance(entry, str):
         named = set(fabric.cables_named(entry))
         if max(named) >= _network(fabric).n_cables:
@@ -92,7 +98,7 @@ def _cables_of(fabric: Fabric, entry: Any, gone: set[int]) -> set[int]:
     return random_cables(fabric, gone, **entry)
 
 
-def random_cables(fabric: Fabric, gone: Iterable[int], *, count: Count, seed: Seed = 0, between: str | None = None) -> set[int]:
+def random_cables(fabric: Fabric, gone: Collection[int], *, count: Count, seed: Seed = 0, between: str | None = None) -> set[int]:
     """`count` cables of the network drawn from those not in `gone`; see `apply_faults`."""
     check(random_cables, {"count": count, "seed": seed})
     pool = _between(fabric, between)

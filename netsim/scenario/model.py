@@ -71,10 +71,11 @@ class Scenario:
         """Every job of every case."""
         return tuple(job for jobs in self.together for job in jobs)
 
-    def place(self, case: Case, key: str) -> str:
-        """Where a case's key stands: with its job, in the case, or else at the top of the file."""
+    def place(self, case: Case, key: str, *entry: int) -> str:
+        """Where a case's key stands, or an entry of its list: with its job, in the case, or else at the top of the file."""
         homes: list[Where] = [(*case.job_at, key), (*case.at, key), (key,)]
-        return self.source.place(next((home for home in homes if home in self.source.values), homes[0]))
+        home = next((home for home in homes if home in self.source.values), homes[0])
+        return self.source.place((*home, *entry))
 
     def __repr__(self) -> str:
         return f"<Scenario {self.name}: {len(self.together)} case{'s' * (len(self.together) > 1)}>"

@@ -82,6 +82,7 @@ class FaultCount(Written):
 
     count: Count = Field(description="how many cables between switches")
     seed: Seed | None = Field(default=None, description="default: the seed of the scenario")
+    between: str | None = Field(default=None, description="two tiers, such as leaf-spine; default: between any switches")
 
 
 def _fault(value: Any) -> str | FaultCount:

@@ -75,8 +75,7 @@ compare:
         (SMALLEST + "ranks: 17\n", "f.yaml:3:8: ranks: 17 do not fit on the 16 endpoints"),
         (SMALLEST + "algorithm: swingg\n", "f.yaml:3:12: algorithm: unknown algorithm 'swingg', did you mean 'swing'?"),
         (SMALLEST + "ranks: 3\nalgorithm: halving-doubling\n", "f.yaml:4:12: halving-doubling: 3 ranks: needs a power of two"),
-        (SMALLEST + "faults: [leaf0-agg9]\n", "f.yaml:3:9: "),
-        (SMALLEST + "faults: [h0-leaf0]\n", "f.yaml:3:9: "),
+        (SMALLEST + "faults: [h1-leaf0, h0-leaf0]\n", "f.yaml:3:9: "),
         (SMALLEST + "server: {gpus: 0}\n", "f.yaml:3:16: server.gpus: 0: must be at least 1"),
         (SMALLEST + "placement: {kind: explicit, hosts: [h1, h2, h1]}\n", "f.yaml:3:12: "),
         (SMALLEST + "placement: {kind: explicit, hosts: 'h[0-99]'}\n", "f.yaml:3:12: "),
@@ -106,9 +105,9 @@ def test_every_entry_of_a_list_is_told_at_its_place() -> None:
         "f.yaml:2:47: collective.size[2]: 3: a size needs a unit; write 3B",
         "f.yaml:2:50: collective.size[3]: '2GiB..1GiB': the range ends below its start",
     ]
-    told = faults(SMALLEST + "faults: [leaf0-agg9, leaf0-agg0, h1-core0, {count: 99}]\n")
-    assert [line.partition(": ")[0] for line in told] == ["f.yaml:3:9"] * 3
-    assert all(word in line for word, line in zip(("agg9", "h1-core0", "count=99"), told, strict=True))
+    told = faults(SMALLEST + "faults: [leaf0-agg9, leaf0-agg0, h1-core0, {count: 99}, {count: 1, between: leaf-cor}]\n")
+    assert [line.partition(": ")[0] for line in told] == [f"f.yaml:3:{column}" for column in (10, 34, 44, 57)]
+    assert all(word in line for word, line in zip(("agg9", "h1-core0", "count=99", "leaf-cor"), told, strict=True))
 
 
 def test_bounds_quote_what_was_written() -> None:
@@ -118,6 +117,17 @@ def test_bounds_quote_what_was_written() -> None:
         "f.yaml:1:56: fabric.latency: '-1us': must be at least 0",
         "f.yaml:3:11: overhead: '-2us': must be at least 0",
     ]
+
+
+def test_faults_between_tiers() -> None:
+    scenario = read_scenario(parse(SMALLEST + "faults: [{count: 16, between: agg-core}]\n", "f.yaml"))
+    with pytest.raises(InputError, match="cut off"):
+        build(scenario, scenario.cases[0])
+    scenario = read_scenario(parse(SMALLEST + "faults: [{count: 5, between: core-agg}]\n", "f.yaml"))
+    job = build(scenario, scenario.cases[0])
+    assert job.specs["faults"] == [{"count": 5, "seed": 0, "between": "core-agg"}]
+    tiers = [job.fabric.link_class(link) for link in range(0, job.fabric.n_links, 2)]
+    assert (tiers.count("agg→core"), tiers.count("leaf→agg")) == (11, 16)
 
 
 def test_faults_change_a_default_that_knows_no_way_around_them() -> None:
