@@ -72,6 +72,8 @@ class Outcome(NamedTuple):
     clash: bool
     events: int
     work: NDArray[np.int64]  #: members looked at, rows solved, passes
+    flows: int  #: rows simulated
+    bytes: int  #: memory of everything that was kept for them
 
 
 def run_events(
@@ -95,7 +97,9 @@ def run_events(
     )
     heap = empty_heap(len(net.rows) + len(ready))
     clash, events = _loop(net, plan, heap, scratch, wait, nbytes, busy_until[used])
-    return Outcome(plan.walkers["done"].copy(), plan.block_end, bool(clash), int(events), net.work)
+    held = (*net, *plan, *heap, *scratch, wait, nbytes)
+    size = sum(array.nbytes for array in held)
+    return Outcome(plan.walkers["done"].copy(), plan.block_end, bool(clash), int(events), net.work, len(net.rows), size)
 
 
 def _plan(blocks: Sequence[Block], repeat: Sequence[int], ready: Floats) -> Plan:
@@ -182,7 +186,7 @@ def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes:
     while heap.size[0] > 0:
         now = heap.nodes[0].key
         horizon = now * (1 + SAME_TIME)
-        n_fresh, n_freed = 0, 0
+        n_fresh, n_freed = np.int64(0), np.int64(0)
         events += 1
         n_due = take_due(heap, horizon, scratch.due)
         while n_due > 0:

@@ -199,14 +199,14 @@ def rebalance(net: Net, fresh: Any, n_fresh: Any, freed: Any, n_freed: Any) -> A
     """
     links, rows = net.links, net.rows
     net.epoch[0] += 1
-    n = 0
+    n = np.int64(0)  # a literal 0 would have every callee compiled twice
     for i in range(n_fresh):
-        n = _choose(net, fresh[i], n)
+        n = _choose(net, np.int64(fresh[i]), n)
     for i in range(n_freed):  # rows that the departed held down
         link = links[freed[i]]
         row = link.held_row if link.holds > 0 else -1
         while row >= 0:
-            n = _choose(net, row, n)
+            n = _choose(net, np.int64(row), n)
             row = rows[row].next_held
         net.work[LOOKED_AT] += link.holds
     if 2 * n < net.active[0]:
@@ -214,7 +214,7 @@ def rebalance(net: Net, fresh: Any, n_fresh: Any, freed: Any, n_freed: Any) -> A
             n = _overtake(net, fresh[i], n)
     if 2 * n >= net.active[0]:  # most will change: one pass over all is less than several that grow
         n = _choose_all(net, n)
-    n_links = 0
+    n_links = np.int64(0)
     while n > 0:
         n_links = _touch(net, n)
         _fill(net, n_links)
@@ -243,7 +243,7 @@ def _choose_all(net: Net, n: Any) -> Any:
     """Add all active rows to the set."""
     for link in net.links:
         for m in range(link.first, link.first + link.count):
-            n = _choose(net, net.members[m].row, n)
+            n = _choose(net, np.int64(net.members[m].row), n)
         if n == net.active[0]:
             break
     return n
@@ -270,7 +270,7 @@ def _overtake(net: Net, fresh: Any, n: Any) -> Any:
         if link.top > link.estimate * (1 + EPS):
             for m in range(link.first, link.first + link.count):
                 if rows[members[m].row].rate > link.estimate * (1 + EPS):
-                    n = _choose(net, members[m].row, n)
+                    n = _choose(net, np.int64(members[m].row), n)
     return n
 
 
@@ -285,9 +285,9 @@ def _local_level(net: Net, number: Any) -> Any:
         for m in range(lo, hi):
             r = rows[members[m].row].rate
             if 0.0 < r <= level:
-                kept += use_of(net, members[m].entry) * r
+                kept += use_of(net, np.int64(members[m].entry)) * r
             else:
-                demand += use_of(net, members[m].entry)
+                demand += use_of(net, np.int64(members[m].entry))
         net.work[LOOKED_AT] += hi - lo
         if demand <= 0.0:
             return np.inf
@@ -340,19 +340,19 @@ def _fill(net: Net, n_links: Any) -> None:
     """
     links, queue = net.links, net.queue
     for i in range(n_links // 2 - 1, -1, -1):
-        _sift(queue, i, n_links, queue[i].key, queue[i].item)
+        _sift(queue, np.int64(i), n_links, queue[i].key, np.int64(queue[i].item))
     while n_links > 0:
         number = queue[0].item
         link = links[number]
         if link.open > 0:
             now = link.room / link.demand
             if now > queue[0].key:
-                _sift(queue, 0, n_links, now, number)
+                _sift(queue, np.int64(0), n_links, now, np.int64(number))
                 continue
             _fix(net, number, queue[0].key)
         n_links -= 1
         if n_links > 0:
-            _sift(queue, 0, n_links, queue[n_links].key, queue[n_links].item)
+            _sift(queue, np.int64(0), n_links, queue[n_links].key, np.int64(queue[n_links].item))
 
 
 @kernel
@@ -421,7 +421,7 @@ def _grow_on(net: Net, number: Any, lost: Any, n: Any) -> Any:
         top = max(top, row.rate)
         outside = row.chosen != epoch
         if outside and (row.rate > link.new_level * (1 + EPS) or (lost and row.held_by == number)):
-            n = _choose(net, members[m].row, n)
+            n = _choose(net, np.int64(members[m].row), n)
     link.top = top
     net.work[LOOKED_AT] += link.count
     return n

@@ -17,7 +17,7 @@ from collectives.schedule import Schedule
 from netsim.engine.blocks import Traffic
 from netsim.engine.drift import Wires
 from netsim.engine.events import Outcome, run_events
-from netsim.engine.loads import measure
+from netsim.engine.loads import Ledger
 from netsim.engine.sharing import ByLatency
 from netsim.result import Result
 from topologies.fabric import Fabric, Floats, frozen
@@ -38,15 +38,17 @@ def flow(
     A message waits the latency of its path plus `overhead`, then takes its max-min fair share of every link until its bytes are
     through. `sharing`: flows on a full link are equal, or weigh as 1/latency of their paths (long-lived TCP; SimGrid's CM02, with
     which the two agree digit by digit). Counters: `events`, `flow_hops` (flows on links that the fair-share solver looked at),
-    `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`.
+    `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`; where there were events also `flows` and
+    `bytes`: how many were simulated by events, and the memory kept for them.
     """
     traffic = Traffic(fabric, router, schedule, placement)
-    contention, _ = measure(traffic)
-    if sharing == "inverse-latency":
-        traffic = Traffic(fabric, ByLatency(router), schedule, placement)
-    walk = _Walk(traffic, overhead)
-    while walk.next_block < len(traffic):
-        walk.step()
+    ledger = Ledger(traffic)
+    walk = _Walk(Traffic(fabric, ByLatency(router), schedule, placement) if sharing == "inverse-latency" else traffic, overhead)
+    for number in range(len(traffic)):  # side by side, so that the paths of a large block are made once for both
+        ledger.add(number)
+        if walk.next_block == number:
+            walk.step()
+    contention = ledger.contention()
     time = float(walk.ready.max()) if len(walk.ready) else 0.0
     return Result(schedule.collective, time, "flow", contention, frozen(walk.block_end, np.float64), walk.counters)
 
@@ -120,3 +122,5 @@ class _Walk:
         self.counters["events"] += outcome.events
         self.counters["flow_hops"] += int(outcome.work[0])
         self.counters["rows_solved"] += int(outcome.work[1])
+        if outcome.flows >= self.counters.get("flows", 0):
+            self.counters.update(flows=outcome.flows, bytes=outcome.bytes)

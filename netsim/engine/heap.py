@@ -28,15 +28,15 @@ def empty_heap(ids: int) -> Heap:
 @kernel
 def put(heap: Heap, item: Any, key: Any) -> None:
     """Insert `item` at time `key`, or move it there."""
-    at = heap.where[item]
+    number, at = np.int64(item), np.int64(heap.where[item])  # of one width, so that the rest is compiled once
     if at < 0:
         at = heap.size[0]
         heap.size[0] += 1
-        _rise(heap.nodes, heap.where, item, key, at)
+        _rise(heap.nodes, heap.where, number, key, at)
     elif key < heap.nodes[at].key:
-        _rise(heap.nodes, heap.where, item, key, at)
+        _rise(heap.nodes, heap.where, number, key, at)
     else:
-        _sink(heap.nodes, heap.where, heap.size[0], item, key, at)
+        _sink(heap.nodes, heap.where, heap.size[0], number, key, at)
 
 
 @kernel
@@ -48,7 +48,7 @@ def pop(heap: Heap) -> Any:
     heap.size[0] -= 1
     if heap.size[0] > 0:
         last = nodes[heap.size[0]]
-        _sink(nodes, where, heap.size[0], last.item, last.key, 0)
+        _sink(nodes, where, heap.size[0], np.int64(last.item), last.key, np.int64(0))
     return first
 
 
@@ -103,7 +103,7 @@ def put_anywhere(heap: Heap, item: Any, key: Any) -> None:
 def put_in_order(heap: Heap) -> None:
     """Make a heap of the nodes as they lie."""
     for at in range(heap.size[0] // 2 - 1, -1, -1):
-        _sink(heap.nodes, heap.where, heap.size[0], heap.nodes[at].item, heap.nodes[at].key, at)
+        _sink(heap.nodes, heap.where, heap.size[0], np.int64(heap.nodes[at].item), heap.nodes[at].key, at)
 
 
 @kernel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,11 @@ def loads(fabric: Fabric, router: Router, schedule: Schedule, placement: Placeme
     messages alike, a ranking of maps and routes elsewhere.
     """
     traffic = Traffic(fabric, router, schedule, placement)
-    contention, hops = measure(traffic)
+    ledger = contention_of(traffic)
+    contention = ledger.contention()
     block_end = np.cumsum((contention.step_seconds + overhead) * contention.repeat)
     time = float(block_end[-1]) if len(block_end) else 0.0
-    return Result(schedule.collective, time, "loads", contention, frozen(block_end, np.float64), {"flow_hops": hops})
+    return Result(schedule.collective, time, "loads", contention, frozen(block_end, np.float64), {"flow_hops": ledger.hops})
 
 
 LOAD = np.dtype(
@@ -44,64 +44,76 @@ LOAD = np.dtype(
 )
 
 
-@dataclass
-class _Ledger:
-    """What is added up while the blocks go by."""
+class Ledger:
+    """The contention of a schedule, added up block by block: one pass over the paths of each."""
 
-    links: NDArray[np.void]  #: LOAD[links]
-    touched: NDArray[np.int32]  #: links that the block at hand uses
-    seconds: Floats  #: how long each of those needs for it
-    hops: int = 0
-    hot: dict[int, tuple[float, int, float, float]] = field(default_factory=dict)  # link: (weight, block, load, seconds)
+    def __init__(self, traffic: Traffic) -> None:
+        fabric = traffic.fabric
+        self.traffic = traffic
+        self.hops = 0
+        self.links = np.zeros(fabric.n_links, LOAD)
+        self.links["capacity"] = fabric.capacity
+        self.touched = np.empty(fabric.n_links, np.int32)  # links that the block at hand uses
+        self.seconds = np.empty(fabric.n_links)  # how long each of those needs for it
+        self.hot: dict[int, tuple[float, int, float, float]] = {}  # link: (weight, block, load, seconds)
+        self._classes, self._class_names = link_classes(fabric)
+        self._class_load = np.zeros((len(traffic), len(self._class_names)))
+        self._rows: list[tuple[float, ...]] = []
+
+    def add(self, index: int) -> None:
+        """Count a block; each once, in order."""
+        block = self.traffic[index]
+        paths = block.paths
+        use = frozen([] if paths.use is None else paths.use, np.float64)
+        share = frozen([] if paths.share is None else paths.share, np.float64)
+        width = frozen([] if paths.width is None else paths.width, np.int32)
+        n, alone = _count(paths.offsets, paths.links, use, share, width, block.row_bytes(), self.links, self.touched)
+        top, link, drain, own = _sum_up(
+            self.links,
+            self.touched,
+            n,
+            block.repeat,
+            self._classes,
+            self._class_load[index],
+            self.traffic.own_links,
+            self.seconds,
+        )
+        _keep_hottest(self, index, block.repeat, n, drain)
+        _clear(self.links, self.touched, n)
+        latency = float(paths.latency.max()) if paths.n_rows else 0.0
+        least = max(alone, own, _at_the_ends(block, self.traffic))
+        slowdown = drain / least if least else 1.0
+        counts = block.first_step, block.repeat, len(block.src), float(block.bytes.max())
+        self._rows.append((*counts, top, link, slowdown, latency + drain))
+        self.hops += len(paths.links)
+
+    def contention(self) -> Contention:
+        """What has come together, once every block has been added."""
+        first, repeat, messages, largest, top, link, slowdown, seconds = (
+            zip(*self._rows, strict=True) if self._rows else ((),) * 8
+        )
+        return Contention(
+            first_step=frozen(first, np.int32),
+            repeat=frozen(repeat, np.int32),
+            messages=frozen(messages, np.int32),
+            largest=frozen(largest, np.float64),
+            max_load=frozen(top, np.float64),
+            max_link=frozen(link, np.int32),
+            slowdown=frozen(slowdown, np.float64),
+            class_names=self._class_names,
+            class_load=frozen(self._class_load, np.float64),
+            link_bytes=frozen(_of_every_link(self.links), np.float64),
+            hottest=_hottest(self.traffic, self),
+            step_seconds=frozen(seconds, np.float64),
+        )
 
 
-def measure(traffic: Traffic) -> tuple[Contention, int]:
-    """The contention of a schedule, and the hops counted for it: one pass over the paths of every block."""
-    fabric = traffic.fabric
-    classes, class_names = link_classes(fabric)
-    ledger = _Ledger(np.zeros(fabric.n_links, LOAD), np.empty(fabric.n_links, np.int32), np.empty(fabric.n_links))
-    ledger.links["capacity"] = fabric.capacity
-    rows = []
-    class_load = np.zeros((len(traffic), len(class_names)))
-    for i, block in enumerate(traffic):
-        found = _one_block(i, block, traffic, classes, class_load[i], ledger)
-        rows.append((block.first_step, block.repeat, len(block.src), *found))
-        ledger.hops += len(block.paths.links)
-    first, repeat, messages, largest, top, link, slowdown, seconds = zip(*rows, strict=True) if rows else ((),) * 8
-    contention = Contention(
-        first_step=frozen(first, np.int32),
-        repeat=frozen(repeat, np.int32),
-        messages=frozen(messages, np.int32),
-        largest=frozen(largest, np.float64),
-        max_load=frozen(top, np.float64),
-        max_link=frozen(link, np.int32),
-        slowdown=frozen(slowdown, np.float64),
-        class_names=class_names,
-        class_load=frozen(class_load, np.float64),
-        link_bytes=frozen(_of_every_link(ledger.links), np.float64),
-        hottest=_hottest(traffic, ledger),
-        step_seconds=frozen(seconds, np.float64),
-    )
-    return contention, ledger.hops
-
-
-def _one_block(
-    index: int, block: Block, traffic: Traffic, classes: NDArray[np.int16], class_load: Floats, ledger: _Ledger
-) -> tuple[float, float, int, float, float]:
-    """Add one block to the ledger; (largest message, fullest link's load, that link, slowdown, seconds of a step)."""
-    paths = block.paths
-    use = frozen([] if paths.use is None else paths.use, np.float64)
-    share = frozen([] if paths.share is None else paths.share, np.float64)
-    width = frozen([] if paths.width is None else paths.width, np.int32)
-    n, alone = _count(paths.offsets, paths.links, use, share, width, block.row_bytes(), ledger.links, ledger.touched)
-    top, link, drain, own = _sum_up(
-        ledger.links, ledger.touched, n, block.repeat, classes, class_load, traffic.own_links, ledger.seconds
-    )
-    _keep_hottest(ledger, index, block.repeat, n, drain)
-    _clear(ledger.links, ledger.touched, n)
-    latency = float(paths.latency.max()) if paths.n_rows else 0.0
-    least = max(alone, own, _at_the_ends(block, traffic))
-    return float(block.bytes.max()), top, link, drain / least if least else 1.0, latency + drain
+def contention_of(traffic: Traffic) -> Ledger:
+    """The ledger with every block in it."""
+    ledger = Ledger(traffic)
+    for index in range(len(traffic)):
+        ledger.add(index)
+    return ledger
 
 
 def _of_every_link(load: NDArray[np.void]) -> Floats:
@@ -178,7 +190,7 @@ def _clear(load: Any, touched: Any, n: Any) -> None:
         load[touched[i]].bytes = 0.0
 
 
-def _keep_hottest(ledger: _Ledger, index: int, repeat: int, n: int, drain: float) -> None:
+def _keep_hottest(ledger: Ledger, index: int, repeat: int, n: int, drain: float) -> None:
     """Remember the links that need longest for a round, repetitions counted; ties go to the earlier block and the lower link."""
     floor = min((weight for weight, *_ in ledger.hot.values()), default=0.0) if len(ledger.hot) >= _HOTTEST else 0.0
     if drain * repeat <= floor:
@@ -198,7 +210,7 @@ def _keep_hottest(ledger: _Ledger, index: int, repeat: int, n: int, drain: float
     ledger.hot = dict(keep)
 
 
-def _hottest(traffic: Traffic, ledger: _Ledger) -> tuple[HotLink, ...]:
+def _hottest(traffic: Traffic, ledger: Ledger) -> tuple[HotLink, ...]:
     """The remembered links with their names and the ranks that meet there."""
     ranks = traffic.schedule.collective.ranks
     found = []

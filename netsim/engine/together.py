@@ -13,7 +13,7 @@ from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine.blocks import Block, Traffic
 from netsim.engine.events import run_events
-from netsim.engine.loads import measure
+from netsim.engine.loads import contention_of
 from netsim.engine.sharing import ByLatency
 from netsim.result import Result
 from topologies.errors import InputError
@@ -61,13 +61,14 @@ def flow_together(
     idle = np.zeros(fabric.n_links)
     outcome = run_events(blocks, [b.repeat for b in blocks], np.concatenate(ready), idle, fabric.capacity, overhead)
     counters = {"events": outcome.events, "flow_hops": int(outcome.work[0]), "rows_solved": int(outcome.work[1])}
+    counters |= {"flows": outcome.flows, "bytes": outcome.bytes}
     done = np.split(outcome.ready, np.cumsum([len(r) for r in ready])[:-1])
     ends = [outcome.block_end[a:b] for a, b in pairwise(firsts)]
     return tuple(_result(fabric, *each, counters) for each in zip(tenants, done, ends, strict=True))
 
 
 def _result(fabric: Fabric, tenant: Tenant, done: np.ndarray, ends: np.ndarray, counters: dict[str, int]) -> Result:
-    contention, _ = measure(Traffic(fabric, tenant.router, tenant.schedule, tenant.placement))
+    contention = contention_of(Traffic(fabric, tenant.router, tenant.schedule, tenant.placement)).contention()
     time = float(done.max()) - tenant.start
     return Result(tenant.schedule.collective, time, "flow", contention, frozen(ends, np.float64), counters)
 
