@@ -2,6 +2,7 @@
 
 from inspect import signature
 from math import lcm
+from typing import Annotated
 
 import numpy as np
 
@@ -12,11 +13,15 @@ from collectives.compose import renumbered, side_by_side
 from collectives.schedule import Schedule, one_channel
 from topologies.errors import InputError
 from topologies.params import Count
+from topologies.registry import RowOf
+
+#: The algorithm of one level: one that has no parameters which must be given.
+Level = Annotated[str, RowOf(ALGORITHMS)]
 
 
 @performs(Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.ALL_GATHER)
 def hierarchical(
-    collective: Collective, *, server_size: Count = 1, inter: str = "halving-doubling", local: str = "ring"
+    collective: Collective, *, server_size: Count = 1, inter: Level = "halving-doubling", local: Level = "ring"
 ) -> Schedule:
     """Reduce-scatter in each server, `inter` among the ranks of equal slot (all slots at once), all-gather in each server.
 
@@ -46,7 +51,7 @@ def hierarchical(
 
 
 @performs(Op.ALL_REDUCE)
-def reduce_ring_broadcast(collective: Collective, *, server_size: Count = 1, local: str = "binomial-tree") -> Schedule:
+def reduce_ring_broadcast(collective: Collective, *, server_size: Count = 1, local: Level = "binomial-tree") -> Schedule:
     """Reduce to the first rank of each server, ring all-reduce among those, broadcast in each server (Jia et al. 2018).
 
     With S = server_size and L = p/S servers, `local` a binomial tree: steps 2 (L-1) + 2 ceil(log2 S); bytes sent per rank at most

@@ -55,6 +55,8 @@ def _bounds(schema: dict[str, Any], unit: str | None, is_file: bool) -> str:
         return " or ".join(_bounds(s, unit, is_file) for s in schema["anyOf"] if s.get("type") != "null")
     if "enum" in schema or "const" in schema:
         return " or ".join(f"`{word}`" for word in schema.get("enum", [schema.get("const")]))
+    if "x-names" in schema:
+        return f"name of an {schema['x-names']}"
     if schema["type"] == "array":
         most = f" of at most {schema['maxItems']}" if "maxItems" in schema else ""
         return f"list{most}: {_bounds(schema['items'], unit, is_file)}"

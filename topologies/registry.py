@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from topologies.errors import UnknownKind
@@ -53,6 +54,13 @@ class Table(Mapping[str, str]):
         module, _, name = target.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)
         return function
+
+
+@dataclass(frozen=True, eq=False)
+class RowOf:
+    """Marks a parameter that names a kind of a table: `Annotated[str, RowOf(ALGORITHMS)]`."""
+
+    table: Table
 
 
 def did_you_mean(word: str, known: Mapping[str, Any] | list[str]) -> str:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Union
 
 from annotated_types import Unit
-from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema, WrapValidator, create_model
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema, WrapValidator, create_model
 
 from netsim import units
-from netsim.scenario.wording import Written, as_written, fault, fault_at, shown
+from netsim.scenario.wording import Written, as_written, fault, fault_at, shown, worded
 from topologies.errors import InputError
-from topologies.registry import Table
+from topologies.registry import RowOf, Table
 
 #: unit of a parameter -> (read, write, example)
 QUANTITIES: dict[str, tuple[Callable[[object], float], Callable[[float], str], str]] = {
@@ -132,6 +132,10 @@ def _readable(hint: Any) -> Any:
             schema = {"type": "string", "examples": [example]}
             bounds = [m for m in rest if not isinstance(m, Unit)]
             return Annotated[(float, *bounds, WrapValidator(as_written(read)), WithJsonSchema(schema))]
+        table = next((m.table for m in rest if isinstance(m, RowOf)), None)
+        if table is not None:
+            known = AfterValidator(worded(lambda name: kind_of(table, name) and name))
+            return Annotated[str, known, WithJsonSchema({"x-names": table.noun})]
         return Annotated[(_readable(inner), *rest)]
     if origin in (Union, types.UnionType):
         return Union[tuple(_readable(a) for a in arguments)]  # noqa: UP007  (made from a tuple)

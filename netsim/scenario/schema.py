@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from netsim.scenario.kinds import Kind, kind_of, kind_of_function
@@ -11,6 +13,7 @@ from netsim.scenario.text import ScenarioText
 from topologies.errors import InputError
 from topologies.registry import Table
 
+_BY_NOUN = {table.noun: table for table in TABLES.values()}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -32,21 +35,26 @@ def _filled(part: Any) -> Any:
         return {**{k: v for k, v in part.items() if k != "x-table"}, "$ref": f"#/$defs/{part['x-table']}"}
     if "x-function" in part:
         return {**{k: v for k, v in part.items() if k != "x-function"}, "$ref": f"#/$defs/{part['x-function']}"}
+    if "x-names" in part:
+        return {**{k: v for k, v in part.items() if k not in ("x-names", "title")}, "enum": _bare(_BY_NOUN[part["x-names"]])}
     noise = {"title"} | ({"default"} if part.get("default", 0) is None else set())
     return {k: _filled(v) for k, v in part.items() if k not in noise or isinstance(v, dict)}
 
 
 def _table_schema(table: Table) -> dict[str, Any]:
-    bare, full = [], []
+    bare, full = _bare(table), [_kind_schema(kind, name) for name, kind in _loadable(table)]
+    return {"anyOf": [*([{"enum": bare}] if bare else []), *full]}
+
+
+def _bare(table: Table) -> list[str]:
+    """The kinds that need no parameters: those whose name alone will do."""
+    return sorted(name for name, kind in _loadable(table) if not any(f.is_required() for f in kind.model.model_fields.values()))
+
+
+def _loadable(table: Table) -> Iterator[tuple[str, Kind]]:
     for name in table:
-        try:
-            kind = kind_of(table, name)
-        except InputError:
-            continue
-        if not any(f.is_required() for f in kind.model.model_fields.values()):
-            bare.append(name)
-        full.append(_kind_schema(kind, name))
-    return {"anyOf": [*([{"enum": sorted(bare)}] if bare else []), *full]}
+        with suppress(InputError):
+            yield name, kind_of(table, name)
 
 
 def _kind_schema(kind: Kind, name: str) -> dict[str, Any]:

@@ -74,6 +74,8 @@ compare:
         ("fabric: {kind: ring, n: 3}\n", "f.yaml:1:1: collective: missing; for example"),
         (SMALLEST + "ranks: 17\n", "f.yaml:3:8: ranks: 17 do not fit on the 16 endpoints"),
         (SMALLEST + "algorithm: swingg\n", "f.yaml:3:12: algorithm: unknown algorithm 'swingg', did you mean 'swing'?"),
+        (SMALLEST + "algorithm: {kind: hierarchical, inter: rin}\n", "f.yaml:3:40: algorithm.inter: unknown algorithm 'rin'"),
+        (SMALLEST + "algorithm: {kind: reduce-ring-broadcast, local: 3}\n", "f.yaml:3:49: algorithm.local: 3: must be a word"),
         (SMALLEST + "ranks: 3\nalgorithm: halving-doubling\n", "f.yaml:4:12: halving-doubling: 3 ranks: needs a power of two"),
         (SMALLEST + "faults: [h1-leaf0, h0-leaf0]\n", "f.yaml:3:9: "),
         (SMALLEST + "server: {gpus: 0}\n", "f.yaml:3:16: server.gpus: 0: must be at least 1"),
