@@ -190,6 +190,7 @@ def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes:
         events += 1
         n_due = take_due(heap, horizon, scratch.due)
         while n_due > 0:
+            many = n_due * 8 > heap.size[0] and n_due > 8  # then what they bring is put in order at once
             for i in range(n_due):
                 item = scratch.due[i]
                 n_arrivals = 0
@@ -209,7 +210,9 @@ def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes:
                     n_freed = _free(net, item, scratch, n_freed, events)
                     n_arrivals = _row_through(plan, rows[item].message, now, scratch.arrivals)
                 for k in range(n_arrivals):
-                    _arrive(plan, heap, scratch.arrivals[k], now, wait)
+                    _arrive(plan, heap, scratch.arrivals[k], now, wait, many)
+            if many:
+                put_in_order(heap)
             n_due = take_due(heap, horizon, scratch.due)  # who has nothing to wait for starts at once
         n = rebalance(net, scratch.fresh, n_fresh, scratch.freed, n_freed)
         many = n * 8 > heap.size[0] and n > 8
@@ -284,7 +287,7 @@ def _row_through(plan: Plan, number: Any, now: Any, arrivals: Any) -> Any:
 
 
 @kernel
-def _arrive(plan: Plan, heap: Heap, w: Any, now: Any, wait: Any) -> None:
+def _arrive(plan: Plan, heap: Heap, w: Any, now: Any, wait: Any, many: Any) -> None:
     """A walker posts its messages; those whose other end is there too begin to wait."""
     stop = plan.stops[plan.walkers[w].stop]
     plan.walkers[w].waiting_for = stop.last_meet - stop.first_meet
@@ -295,4 +298,7 @@ def _arrive(plan: Plan, heap: Heap, w: Any, now: Any, wait: Any) -> None:
             message.present = 0
             message.rows_left = message.last_row - message.first_row
             for row in range(message.first_row, message.last_row):
-                put(heap, row, now + wait[row])
+                if many:
+                    put_anywhere(heap, row, now + wait[row])
+                else:
+                    put(heap, row, now + wait[row])

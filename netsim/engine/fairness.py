@@ -240,7 +240,12 @@ def _choose(net: Net, row: Any, n: Any) -> Any:
 
 @kernel
 def _choose_all(net: Net, n: Any) -> Any:
-    """Add all active rows to the set."""
+    """Add all active rows to the set; where these are many of all, in the order in which they lie in memory."""
+    if 4 * net.active[0] > len(net.rows):
+        for row in range(len(net.rows)):
+            if net.rows[row].flowing:
+                n = _choose(net, row, n)
+        return n
     for link in net.links:
         for m in range(link.first, link.first + link.count):
             n = _choose(net, np.int64(net.members[m].row), n)

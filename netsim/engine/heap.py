@@ -54,9 +54,10 @@ def pop(heap: Heap) -> Any:
 
 @kernel
 def take_due(heap: Heap, horizon: Any, out: Any) -> Any:
-    """Remove all items up to time `horizon` into `out`, in heap order of a breadth-first walk; returns how many.
+    """Remove all items up to time `horizon` into `out`; returns how many.
 
-    A few are popped one by one; a good part of the heap is cut out at once, and the rest put in order anew.
+    A few are popped one by one; a good part of the heap is cut out at once, and the rest put in order anew. A good part of all
+    ids comes out in their order, which is that of the memory that the caller will go through.
     """
     nodes, where = heap.nodes, heap.where
     size, n, looked = heap.size[0], 0, 0
@@ -85,7 +86,22 @@ def take_due(heap: Heap, horizon: Any, out: Any) -> Any:
             kept += 1
     heap.size[0] = kept
     put_in_order(heap)
+    if n * 8 > len(where):
+        _sort_ids(out, n, where)
     return n
+
+
+@kernel
+def _sort_ids(out: Any, n: Any, where: Any) -> None:
+    """Put ids that are in no heap in ascending order, by marking their places."""
+    for i in range(n):
+        where[out[i]] = -2
+    at = 0
+    for item in range(len(where)):
+        if where[item] == -2:
+            where[item] = -1
+            out[at] = item
+            at += 1
 
 
 @kernel
