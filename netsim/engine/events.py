@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
-from netsim.engine.fairness import Net, join, leave, make_net, rebalance
+from netsim.engine.fairness import rebalance
 from netsim.engine.heap import Heap, empty_heap, put, put_anywhere, put_in_order, take_due
+from netsim.engine.net import Net, join, leave, make_net
 from topologies.fabric import Floats
 from topologies.jit import allocating_kernel, kernel
 
