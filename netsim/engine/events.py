@@ -16,7 +16,7 @@ from netsim.engine.blocks import Block
 from netsim.engine.fairness import rebalance
 from netsim.engine.heap import Heap, empty_heap, put, put_anywhere, put_in_order, take_due
 from netsim.engine.net import Net, join, leave, make_net
-from topologies.fabric import Floats
+from topologies.fabric import Floats, frozen
 from topologies.jit import allocating_kernel, kernel
 
 SAME_TIME = 1e-12  # relative difference below which two times are one event
@@ -88,7 +88,7 @@ def run_events(
     plan = _plan(blocks, repeat, ready)
     net, used = _net(blocks, plan, capacity)
     wait = np.concatenate([b.paths.latency for b in blocks]) + overhead
-    nbytes = np.concatenate([b.row_bytes() for b in blocks])
+    nbytes = frozen(_joined([b.row_bytes() for b in blocks]), np.float64)
     scratch = Scratch(
         np.empty(len(net.rows), np.int32),
         np.empty(len(net.links), np.int32),
@@ -124,12 +124,19 @@ def _plan(blocks: Sequence[Block], repeat: Sequence[int], ready: Floats) -> Plan
 
 def _net(blocks: Sequence[Block], plan: Plan, capacity: Floats) -> tuple[Net, NDArray[np.int64]]:
     """The blocks' rows end to end; also the fabric's numbers of the links in use."""
-    links = np.concatenate([b.paths.links for b in blocks])
-    hops = np.concatenate([np.diff(b.paths.offsets) for b in blocks])
+    links = _joined([b.paths.links for b in blocks])
+    hops = [len(b.paths.links) for b in blocks]
+    before = np.cumsum([0, *hops])
+    offsets = _joined([b.paths.offsets[1:] + n for b, n in zip(blocks, before, strict=False)])
     plain = all(b.paths.use is None for b in blocks)
-    use = None if plain else np.concatenate([np.ones(len(b.paths.links)) if b.paths.use is None else b.paths.use for b in blocks])
+    use = None if plain else _joined([np.ones(len(b.paths.links)) if b.paths.use is None else b.paths.use for b in blocks])
     message = np.repeat(np.arange(len(plan.messages), dtype=np.int32), plan.messages["last_row"] - plan.messages["first_row"])
-    return make_net(np.concatenate([[0], np.cumsum(hops)]), links, use, message, capacity)
+    return make_net(np.concatenate([[0], offsets]), links, use, message, capacity)
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The parts end to end; a single one as it is, for it may be large."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _rows_of(block: Block) -> NDArray[np.int64]:

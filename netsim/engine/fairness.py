@@ -72,6 +72,8 @@ def _choose(net: Net, row: Any, n: Any) -> Any:
 def _choose_all(net: Net, n: Any) -> Any:
     """Add all active rows to the set; where these are many of all, in the order in which they lie in memory."""
     if 4 * net.active[0] > len(net.rows):
+        net.epoch[0] += 1  # a new set, to have those already chosen in that order too
+        n = np.int64(0)
         for row in range(len(net.rows)):
             if net.rows[row].flowing:
                 n = _choose(net, row, n)

@@ -108,13 +108,11 @@ def _folded(link: NDArray[np.void], local: NDArray[np.int32], use: NDArray[np.fl
     """The uses; none where on each link all are alike (single paths, bundles): then they are made part of its capacity."""
     if use is None:
         return np.empty(0)
-    least = np.full(len(link), np.inf)
-    most = np.zeros(len(link))
-    np.minimum.at(least, local, use)
-    np.maximum.at(most, local, use)
-    if (least < most).any():
+    of_link = np.ones(len(link))
+    of_link[local] = use  # whichever comes last
+    if (of_link[local] != use).any():
         return use.copy()
-    link["capacity"] /= most
+    link["capacity"] /= of_link
     return np.empty(0)
 
 
