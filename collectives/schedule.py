@@ -91,11 +91,6 @@ class Round:
         chunks = np.add.reduceat(self.n_chunks.astype(np.int64), starts)
         return Messages(frozen(self.src[starts], np.int32), frozen(self.dst[starts], np.int32), chunks)
 
-    def same_messages(self, other: Round) -> bool:
-        """Whether both rounds send the same number of chunks between the same ranks, in the same order."""
-        pairs: Iterator[tuple[Any, Any]] = zip(self.messages, other.messages, strict=True)
-        return all(a is b or np.array_equal(a, b) for a, b in pairs)
-
 
 @dataclass(frozen=True)
 class Channel:
