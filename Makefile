@@ -12,7 +12,7 @@ help:  ## list the targets
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "netsim needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --without-pip .venv
-	$(PYTHON) -m pip --python $(BIN)/python --quiet --disable-pip-version-check install --editable '.[test]'
+	$(PYTHON) -m pip --python $(BIN)/python --quiet --disable-pip-version-check install --editable '.[test,mpi]'
 	touch $@
 
 setup: $(STAMP)  ## make .venv with netsim and what its tests need
