@@ -1,0 +1,59 @@
+"""What a rank sees of the machine it runs on: whether others share its clock and its network, how idle it is, what TCP lost."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def clock_id() -> str:
+    """The same for processes that see the same CLOCK_MONOTONIC: one boot, one time namespace."""
+    return f"{_text('/proc/sys/kernel/random/boot_id') or socket.gethostname()} {_link('/proc/self/ns/time')}"
+
+
+def network_id() -> str:
+    """The same for processes whose TCP counters are the same: one boot, one network namespace."""
+    return f"{_text('/proc/sys/kernel/random/boot_id') or socket.gethostname()} {_link('/proc/self/ns/net')}"
+
+
+def jiffies() -> tuple[int, int] | None:
+    """Idle and all time of the machine's processors since boot (proc(5): idle and iowait of /proc/stat); None: not told."""
+    first = _text("/proc/stat").partition("\n")[0].split()
+    if len(first) < 6 or first[0] != "cpu":
+        return None
+    spent = [int(value) for value in first[1:9]]  # guest time is in user time already
+    return spent[3] + spent[4], sum(spent)
+
+
+def idle_share(before: tuple[int, int] | None, after: tuple[int, int] | None) -> float | None:
+    """The part of the time between that processors were idle.
+
+    >>> idle_share((100, 1000), (150, 1100))
+    0.5
+    """
+    if before is None or after is None or after[1] <= before[1]:
+        return None
+    return (after[0] - before[0]) / (after[1] - before[1])
+
+
+def retransmitted() -> int:
+    """TCP segments sent again in this network namespace (RFC 4022, tcpRetransSegs); 0 where it is not told."""
+    lines = [line.split() for line in _text("/proc/self/net/snmp").splitlines() if line.startswith("Tcp:")]
+    if len(lines) != 2 or "RetransSegs" not in lines[0]:
+        return 0
+    return int(lines[1][lines[0].index("RetransSegs")])
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
