@@ -84,12 +84,21 @@ class Round:
         """The messages of one repetition: adjacent rows of one pair merged."""
         if not len(self.src):
             return Messages(self.src, self.dst, self.n_chunks.astype(np.int64))
-        new = np.concatenate(([True], (self.src[1:] != self.src[:-1]) | (self.dst[1:] != self.dst[:-1])))
-        starts = np.flatnonzero(new)
+        starts = self._starts()
         if len(starts) == len(self.src):
             return Messages(self.src, self.dst, self.n_chunks.astype(np.int64))
         chunks = np.add.reduceat(self.n_chunks.astype(np.int64), starts)
         return Messages(frozen(self.src[starts], np.int32), frozen(self.dst[starts], np.int32), chunks)
+
+    @property
+    def added_chunks(self) -> NDArray[np.int64]:
+        """How many chunks of each message are added to what the receiver has: int64[messages]."""
+        chunks = np.where(self.reduce, self.n_chunks, 0).astype(np.int64)
+        return np.add.reduceat(chunks, self._starts()) if len(chunks) else chunks
+
+    def _starts(self) -> NDArray[np.int64]:
+        """The first row of each message."""
+        return np.flatnonzero(np.concatenate(([True], (self.src[1:] != self.src[:-1]) | (self.dst[1:] != self.dst[:-1]))))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Contention:
     messages: Ints  #: messages in one step
     largest: Floats  #: bytes of the largest message
     max_load: Floats  #: flows on the fullest link
-    max_link: Ints  #: that link
+    max_link: Ints  #: that link (of a cable that is not full duplex: its first direction)
     slowdown: (
         Floats  #: what the busiest link needs, over what the endpoints' links or the longest message need; 1: congestion-free
     )
@@ -42,7 +42,7 @@ class Contention:
     class_load: Floats  #: float64[blocks, classes]: flows on the fullest link of each class
     link_bytes: Floats  #: float64[links]: bytes over the whole schedule
     hottest: tuple[HotLink, ...]  #: up to ten links, the worst first
-    step_seconds: Floats  #: latency plus drain time of the busiest link: a step, were there a barrier after each
+    step_seconds: Floats  #: longest wait plus drain time of the busiest link: a step, were there a barrier after each
 
     @property
     def congestion_free(self) -> bool:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collectives.placement import Placement
 from collectives.schedule import Round, Schedule
+from netsim.engine.calibration import Calibration
+from netsim.engine.wiring import wiring
 from topologies.errors import InputError
-from topologies.fabric import Fabric, Floats, Ints, NodeKind, frozen
+from topologies.fabric import Fabric, Floats, Ints, frozen
 from topologies.paths import Paths, Router
 
 _CACHED_HOPS = 40_000_000  # paths kept between blocks, in link ids: 160 MB
@@ -32,6 +33,14 @@ class Block:
     dst: Ints
     bytes: Floats
     paths: Paths
+    wait: Floats | None = None  #: seconds that each message waits for its size (calibration), beside latency and overhead
+
+    def row_wait(self, overhead: float) -> Floats:
+        """Seconds that each row of the paths waits before it flows."""
+        wait = self.paths.latency + overhead
+        if self.wait is not None:
+            wait = wait + (self.wait if self.paths.flow is None else self.wait[self.paths.flow])
+        return frozen(wait, np.float64)
 
     def row_bytes(self) -> Floats:
         """Bytes of each row of the paths."""
@@ -41,14 +50,27 @@ class Block:
 
 
 class Traffic:
-    """The blocks of a schedule on a fabric. Index it or iterate; paths are made when asked for and a bounded number is kept."""
+    """The blocks of a schedule on a fabric. Index it or iterate; paths are made when asked for and a bounded number is kept.
 
-    def __init__(self, fabric: Fabric, router: Router, schedule: Schedule, placement: Placement) -> None:
+    `capacity` float64: bytes/s of what the paths cross, numbered as in `wiring`: the links, and cables that are not full duplex.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        router: Router,
+        schedule: Schedule,
+        placement: Placement,
+        calibration: Calibration | None = None,
+    ) -> None:
         ranks = schedule.collective.ranks
         if placement.ranks < ranks:
             raise InputError(f"placement {placement.kind}: places {placement.ranks} ranks, the schedule has {ranks}")
         self.fabric, self.router, self.schedule = fabric, router, schedule
         self.endpoint = placement.endpoint
+        self.calibration = calibration
+        self.wiring = wiring(fabric, calibration)
+        self.capacity = self.wiring.capacity
         self.n_walkers = ranks * len(schedule.channels)
         self._cuts = _aligned(schedule)
         self._paths: dict[bytes, Paths] = {}
@@ -56,19 +78,22 @@ class Traffic:
         self._latest: tuple[int, Block] | None = None  # too large a block for the cache is often asked for twice in a row
 
     @cached_property
-    def own_links(self) -> NDArray[np.bool_]:
-        """Which links belong to hosts and servers (their NICs' cables included) and not to the network; none without switches."""
-        switch = self.fabric.kind == NodeKind.SWITCH
-        own = ~(switch[self.fabric.src] & switch[self.fabric.dst])
-        return own if switch.any() else np.zeros_like(own)
-
-    @cached_property
     def end_capacity(self) -> tuple[Floats, Floats]:
         """Bytes/s that each endpoint can send, and receive, over all its links: float64[n_endpoints] each."""
         n = self.fabric.n_endpoints
-        ends = (self.fabric.src, self.fabric.dst)
-        sums = [np.bincount(end[end < n], weights=self.fabric.capacity[end < n], minlength=n) for end in ends]
+        ends, capacity = (self.fabric.src, self.fabric.dst), self.capacity[: self.fabric.n_links]
+        sums = [np.bincount(end[end < n], weights=capacity[end < n], minlength=n) for end in ends]
         return frozen(sums[0], np.float64), frozen(sums[1], np.float64)
+
+    @cached_property
+    def both_capacity(self) -> Floats:
+        """Bytes/s that each endpoint can send and receive together: float64[n_endpoints]."""
+        n, cables = self.fabric.n_endpoints, self.wiring.cables
+        both = self.capacity[: self.fabric.n_links].reshape(-1, 2).sum(axis=1)
+        both[cables] = self.capacity[self.fabric.n_links :]
+        ends = np.concatenate([self.fabric.src[::2], self.fabric.dst[::2]])
+        capacity = np.bincount(ends[ends < n], weights=np.tile(both, 2)[ends < n], minlength=n)
+        return frozen(capacity, np.float64)
 
     def __len__(self) -> int:
         return len(self._cuts)
@@ -96,13 +121,20 @@ class Traffic:
         paths = self._routed(self.endpoint[src], self.endpoint[dst], key)
         walker = key * np.int32(ranks)
         ends = frozen(src + walker, np.int32), frozen(dst + walker, np.int32)
-        return Block(first_step, repeat, *ends, frozen(chunks * chunk, np.float64), paths)
+        nbytes = frozen(chunks * chunk, np.float64)
+        return Block(first_step, repeat, *ends, nbytes, paths, self._wait(rounds, nbytes))
+
+    def _wait(self, rounds: list[tuple[int, Round]], nbytes: Floats) -> Floats | None:
+        if self.calibration is None or not self.calibration.waits:
+            return None
+        added = np.concatenate([r.added_chunks for _, r in rounds]) * self.schedule.chunk_bytes
+        return self.calibration.wait(nbytes, added)
 
     def _routed(self, src: Ints, dst: Ints, key: Ints) -> Paths:
         name = b"".join(a.tobytes() for a in (src, dst, key)) if len(src) <= 1 << 17 else b""
         if name in self._paths and name:
             return self._paths[name]
-        paths = self.router.paths(src, dst, key)
+        paths = self.wiring.crossed(self.router.paths(src, dst, key))
         if name and self._kept + len(paths.links) <= _CACHED_HOPS:
             self._paths[name] = paths
             self._kept += len(paths.links)
@@ -122,14 +154,3 @@ def _aligned(schedule: Schedule) -> list[tuple[int, int, list[tuple[int, Round]]
         ]
         blocks.append((start, stop - start, current))
     return blocks
-
-
-def link_classes(fabric: Fabric) -> tuple[NDArray[np.int16], tuple[str, ...]]:
-    """The class (tier → tier) of every link, and the names of the classes, host side first."""
-    tiers = int(fabric.tier.max()) + 1
-    code = fabric.tier[fabric.src].astype(np.int64) * tiers + fabric.tier[fabric.dst]
-    present = np.flatnonzero(np.bincount(code, minlength=tiers * tiers))
-    number = np.zeros(tiers * tiers, dtype=np.int16)
-    number[present] = np.arange(len(present))
-    names = tuple(f"{fabric.tier_name(c // tiers)}→{fabric.tier_name(c % tiers)}" for c in present.tolist())
-    return number[code], names

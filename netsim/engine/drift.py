@@ -65,7 +65,7 @@ class Wires:
     def advance(self, block: Block, ready: Floats, overhead: float) -> tuple[Floats, int] | None:
         """The walkers' times after a block, and the repetitions walked one by one; None where messages would meet."""
         paths = block.paths
-        wait, rate = frozen(paths.latency + overhead, np.float64), np.empty(paths.n_rows)
+        wait, rate = block.row_wait(overhead), np.empty(paths.n_rows)
         clear = _claim(paths.offsets, paths.links, _or_none(paths.use, np.float64), self._books, rate)
         if clear and ready.min() < self._horizon * EARLIER:
             # some walker may reach back into what is still on the wires

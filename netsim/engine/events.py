@@ -87,7 +87,7 @@ def run_events(
     """
     plan = _plan(blocks, repeat, ready)
     net, used = _net(blocks, plan, capacity)
-    wait = np.concatenate([b.paths.latency for b in blocks]) + overhead
+    wait = np.concatenate([b.row_wait(overhead) for b in blocks])
     nbytes = frozen(_joined([b.row_bytes() for b in blocks]), np.float64)
     scratch = Scratch(
         np.empty(len(net.rows), np.int32),

@@ -15,6 +15,7 @@ import numpy as np
 from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine.blocks import Traffic
+from netsim.engine.calibration import Calibration
 from netsim.engine.drift import Wires
 from netsim.engine.events import Outcome, run_events
 from netsim.engine.loads import Ledger
@@ -32,6 +33,7 @@ def flow(
     *,
     overhead: float = 0.0,
     sharing: Literal["equal", "inverse-latency"] = "equal",
+    calibration: Calibration | None = None,
 ) -> Result:
     """The time of a schedule in the fluid model.
 
@@ -41,9 +43,10 @@ def flow(
     `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`; where there were events also `flows` and
     `bytes`: how many were simulated by events, and the memory kept for them.
     """
-    traffic = Traffic(fabric, router, schedule, placement)
+    traffic = Traffic(fabric, router, schedule, placement, calibration)
     ledger = Ledger(traffic)
-    walk = _Walk(Traffic(fabric, ByLatency(router), schedule, placement) if sharing == "inverse-latency" else traffic, overhead)
+    weighted = Traffic(fabric, ByLatency(router), schedule, placement, calibration) if sharing == "inverse-latency" else traffic
+    walk = _Walk(weighted, overhead)
     for number in range(len(traffic)):  # side by side, so that the paths of a large block are made once for both
         ledger.add(number)
         if walk.next_block == number:
@@ -59,7 +62,7 @@ class _Walk:
     def __init__(self, traffic: Traffic, overhead: float) -> None:
         self.traffic, self.overhead = traffic, overhead
         self.ready: Floats = np.zeros(traffic.n_walkers)
-        self.wires = Wires(traffic.fabric.capacity)
+        self.wires = Wires(traffic.capacity)
         self.block_end = np.zeros(len(traffic))
         self.next_block = 0
         self.together = 0, 0.0  # the last block before which all walkers were at one time, and that time
@@ -91,7 +94,7 @@ class _Walk:
         if first != self.next_block:
             return False
         block = self.traffic[self.next_block]
-        outcome = run_events([block], [1], np.zeros_like(self.ready), np.zeros(self.traffic.fabric.n_links), *self._physics())
+        outcome = run_events([block], [1], np.zeros_like(self.ready), np.zeros(len(self.traffic.capacity)), *self._physics())
         self._count(outcome)
         if np.ptp(outcome.ready) > 1e-13 * outcome.ready.max():
             return False
@@ -104,7 +107,7 @@ class _Walk:
         outcome = self._events_from(self.next_block, self.ready, self.wires.busy_until())
         if outcome.clash:
             self.next_block, start = self.together
-            outcome = self._events_from(self.next_block, np.full_like(self.ready, start), np.zeros(self.traffic.fabric.n_links))
+            outcome = self._events_from(self.next_block, np.full_like(self.ready, start), np.zeros(len(self.traffic.capacity)))
         self.ready = outcome.ready
         self.block_end[self.next_block :] = outcome.block_end
         self.next_block = len(self.traffic)
@@ -116,7 +119,7 @@ class _Walk:
         return outcome
 
     def _physics(self) -> tuple[Floats, float]:
-        return self.traffic.fabric.capacity, self.overhead
+        return self.traffic.capacity, self.overhead
 
     def _count(self, outcome: Outcome) -> None:
         self.counters["events"] += outcome.events

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from collectives.placement import Placement
 from collectives.schedule import Schedule
-from netsim.engine.blocks import Block, Traffic, link_classes
+from netsim.engine.blocks import Block, Traffic
+from netsim.engine.calibration import Calibration
 from netsim.result import Contention, HotLink, Result
 from topologies.fabric import Fabric, Floats, frozen
 from topologies.jit import kernel
@@ -19,13 +20,21 @@ _HOTTEST = 10
 _PAIRS = 8
 
 
-def loads(fabric: Fabric, router: Router, schedule: Schedule, placement: Placement, *, overhead: float = 0.0) -> Result:
+def loads(
+    fabric: Fabric,
+    router: Router,
+    schedule: Schedule,
+    placement: Placement,
+    *,
+    overhead: float = 0.0,
+    calibration: Calibration | None = None,
+) -> Result:
     """Contention, and the time the schedule would take with a barrier after each step.
 
     T = sum over steps of (overhead + latency + max over links of bytes_e / c_e): exact where a round is congestion-free and its
     messages alike, a ranking of maps and routes elsewhere.
     """
-    traffic = Traffic(fabric, router, schedule, placement)
+    traffic = Traffic(fabric, router, schedule, placement, calibration)
     ledger = contention_of(traffic)
     contention = ledger.contention()
     block_end = np.cumsum((contention.step_seconds + overhead) * contention.repeat)
@@ -48,15 +57,15 @@ class Ledger:
     """The contention of a schedule, added up block by block: one pass over the paths of each."""
 
     def __init__(self, traffic: Traffic) -> None:
-        fabric = traffic.fabric
+        numbers = len(traffic.capacity)
         self.traffic = traffic
         self.hops = 0
-        self.links = np.zeros(fabric.n_links, LOAD)
-        self.links["capacity"] = fabric.capacity
-        self.touched = np.empty(fabric.n_links, np.int32)  # links that the block at hand uses
-        self.seconds = np.empty(fabric.n_links)  # how long each of those needs for it
+        self.links = np.zeros(numbers, LOAD)
+        self.links["capacity"] = traffic.capacity
+        self.touched = np.empty(numbers, np.int32)  # links that the block at hand uses
+        self.seconds = np.empty(numbers)  # how long each of those needs for it
         self.hot: dict[int, tuple[float, int, float, float]] = {}  # link: (weight, block, load, seconds)
-        self._classes, self._class_names = link_classes(fabric)
+        self._classes, self._class_names = traffic.wiring.classes
         self._class_load = np.zeros((len(traffic), len(self._class_names)))
         self._rows: list[tuple[float, ...]] = []
 
@@ -75,16 +84,16 @@ class Ledger:
             block.repeat,
             self._classes,
             self._class_load[index],
-            self.traffic.own_links,
+            self.traffic.wiring.own,
             self.seconds,
         )
         _keep_hottest(self, index, block.repeat, n, drain)
         _clear(self.links, self.touched, n)
-        latency = float(paths.latency.max()) if paths.n_rows else 0.0
+        wait = float(block.row_wait(0.0).max()) if paths.n_rows else 0.0
         least = max(alone, own, _at_the_ends(block, self.traffic))
         slowdown = drain / least if least else 1.0
         counts = block.first_step, block.repeat, len(block.src), float(block.bytes.max())
-        self._rows.append((*counts, top, link, slowdown, latency + drain))
+        self._rows.append((*counts, top, self.traffic.wiring.link(int(link)), slowdown, wait + drain))
         self.hops += len(paths.links)
 
     def contention(self) -> Contention:
@@ -102,7 +111,7 @@ class Ledger:
             slowdown=frozen(slowdown, np.float64),
             class_names=self._class_names,
             class_load=frozen(self._class_load, np.float64),
-            link_bytes=frozen(_of_every_link(self.links), np.float64),
+            link_bytes=frozen(_of_every_link(self.links)[: self.traffic.fabric.n_links], np.float64),
             hottest=_hottest(self.traffic, self),
             step_seconds=frozen(seconds, np.float64),
         )
@@ -129,11 +138,14 @@ def _of_every_link(load: NDArray[np.void]) -> Floats:
 def _at_the_ends(block: Block, traffic: Traffic) -> float:
     """Where endpoints are joined without switches: bytes that the busiest sends, or receives, over the speed of its links."""
     longest = 0.0
-    if traffic.own_links.any():
+    if traffic.wiring.own.any():
         return longest
-    for walkers, capacity in zip((block.src, block.dst), traffic.end_capacity, strict=True):
+    ends = list(zip((block.src, block.dst), traffic.end_capacity, strict=True))
+    if len(traffic.wiring.cables):
+        ends.append((frozen(np.concatenate([block.src, block.dst]), np.int32), traffic.both_capacity))
+    for walkers, capacity in ends:
         endpoint = traffic.endpoint[walkers % traffic.schedule.collective.ranks]
-        load = np.bincount(endpoint, weights=block.bytes, minlength=len(capacity))
+        load = np.bincount(endpoint, weights=np.resize(block.bytes, len(endpoint)), minlength=len(capacity))
         longest = max(longest, float((load / capacity).max()))
     return longest
 
@@ -219,7 +231,7 @@ def _hottest(traffic: Traffic, ledger: Ledger) -> tuple[HotLink, ...]:
         block = blocks[index]
         flows = flows_on(block.paths, link)
         pairs = tuple((int(block.src[f]) % ranks, int(block.dst[f]) % ranks) for f in flows[:_PAIRS])
-        found.append(HotLink(link, traffic.fabric.link_label(link), index, load, seconds, pairs, len(flows)))
+        found.append(HotLink(traffic.wiring.link(link), traffic.wiring.label(link), index, load, seconds, pairs, len(flows)))
     return tuple(found)
 
 

@@ -62,7 +62,7 @@ def simulate(traffic: Traffic, overhead: float = 0.0) -> float:
     for w in steps:
         post(w)
     while waiting or left:
-        rates = fair_rates(list(left), uses, traffic.fabric.capacity)
+        rates = fair_rates(list(left), uses, traffic.capacity)
         next_time = min([*waiting.values(), *(now + left[row] / rates[row] for row in left)])
         finished = [row for row in left if now + left[row] / rates[row] <= next_time * (1 + SAME)]
         for row in left:
@@ -100,7 +100,8 @@ def _unrolled(traffic: Traffic, overhead: float):  # type: ignore[no-untyped-def
                 for e in entries:
                     link = int(paths.links[e])
                     uses[number][link] = uses[number].get(link, 0.0) + (1.0 if paths.use is None else float(paths.use[e]))
-                wait.append(float(paths.latency[row]) + overhead)
+                own = 0.0 if block.wait is None else float(block.wait[flow[row]])
+                wait.append(float(paths.latency[row]) + overhead + own)
                 size.append(float(block.row_bytes()[row]))
                 rows_of[int(flow[row])].append(number)
             for m in range(len(block.src)):
