@@ -84,9 +84,9 @@ def ownership(op: Op, ranks: int, root: int, n_chunks: int, rank: int) -> tuple[
 
 
 def _values(op: Op, ranks: int, rank: int, source: NDArray[np.int64], element: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Before and after. Rank r has a(r) + b(e) as element e, both below `span`: their sum over all ranks stays below 2^24."""
+    """Before and after. Rank r has a(r) + b(e) as element e, neither above `span`: their sum over all ranks stays below 2^24."""
     span = min(1021, (1 << 23) // ranks)
-    of_rank = np.append(np.arange(ranks) * 389 % span, 0)  # a: differs from rank to rank; [-1] is for everyone
+    of_rank = np.append(1 + np.arange(ranks) * 389 % span, 0)  # a: differs from rank to rank; [-1] is for everyone
     of_element = (element * 2654435761 >> 16) % span  # b: neighbours, and the same place in neighbouring chunks, differ
     if op in REDUCING:
         before, after = of_rank[rank] + of_element, of_rank.sum() + ranks * of_element

@@ -60,6 +60,7 @@ def perform(files: Mapping[str, bytes], world: Any, folder: Path | None) -> list
     Raises Late where a run takes longer than its limit: the caller must end all ranks.
     """
     plan = json.loads(files["plan.json"])
+    gc.freeze()  # what imports made stays: each collection before a run looks only at what rows left
     poll, repeat = float(plan["poll"]), int(plan["repeat"])
     everyone = ranks_of(world, poll)
     groups: dict[tuple[int, ...], Ranks | None] = {}
