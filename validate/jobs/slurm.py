@@ -1,0 +1,108 @@
+"""A Slurm batch script, the host file that it starts its processes by, rank maps, and the fabric as Slurm's topology."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from validate.jobs.hostlist import fold
+from validate.jobs.maps import maps
+from validate.jobs.plan import RESULT, SCENARIO, Plan
+from validate.jobs.rank_files import slurm_hostfile
+from validate.jobs.slurm_topology import topology_conf, topology_yaml, tree
+
+_SCRIPT, _HOSTS = "job.sbatch", "processes.hosts"
+
+
+def slurm(plan: Plan) -> dict[str, str]:
+    """File name -> text: `job.sbatch` first."""
+    switches = tree(max((row.job.fabric for row in plan.rows), key=lambda f: f.n_endpoints), plan.seats.of_fabric)
+    topology = {"topology.conf": topology_conf(switches), "topology.yaml": topology_yaml(switches)} if switches else {}
+    script = "".join(f"{line}\n" for line in _script(plan))
+    return {_SCRIPT: script, _HOSTS: slurm_hostfile(plan.seats.machines), **maps(plan), **topology}
+
+
+def _script(plan: Plan) -> Iterator[str]:
+    yield "#!/bin/bash"
+    yield from _about(plan)
+    yield from _resources(plan)
+    yield ""
+    yield "set -euo pipefail"
+    yield 'cd "${SLURM_SUBMIT_DIR:-.}"'
+    yield f'[ -f {SCENARIO} ] || {{ echo "job.sbatch: no {SCENARIO} in $PWD: submit from its folder" >&2; exit 2; }}'
+    yield "export OMP_NUM_THREADS=1"
+    if plan.options.on == "emulated":
+        yield from _emulated(plan)
+    else:
+        yield from _spread(plan)
+
+
+def _about(plan: Plan) -> Iterator[str]:
+    seats = plan.seats
+    where = {"mpi": "by MPI", "nccl": "by NCCL", "emulated": "on a fabric emulated on one node"}[plan.options.on]
+    yield f"# netsim: {plan.name} replayed {where}, {plan.processes} processes" + (
+        "" if plan.options.on == "emulated" else f" on {len(seats.hosts)} nodes"
+    )
+    yield "#"
+    yield "#   submit, in this folder, which all nodes must see:    sbatch job.sbatch"
+    yield f"#   it leaves {RESULT} there; predicted beside measured:  netsim validate {SCENARIO} --on {RESULT}"
+    yield "#"
+    yield "# Settings from the environment: NETSIM, the program (default: netsim)" + (
+        ""
+        if plan.options.on == "nccl"
+        else ";\n# NETSIM_MPI, how srun speaks with your MPI (srun --mpi=list): "
+        + ("pmi2 (default) for MPICH, pmix for Open MPI" if plan.options.on == "emulated" else "pmix (default), pmi2 for MPICH")
+    )
+    if plan.options.on != "emulated" and not seats.named:
+        yield "# The fabric is no real one, so its hosts have no machines: the nodes that Slurm gives stand for them, in order."
+        yield "# To say which: netsim validate … --job slurm --option hostfile=FILE, a machine a line."
+
+
+def _resources(plan: Plan) -> Iterator[str]:
+    seats, emulated = plan.seats, plan.options.on == "emulated"
+    nodes, each = (1, plan.processes) if emulated else (len(seats.hosts), max(seats.hosts.values()))
+    yield f"#SBATCH --job-name={plan.slug}"
+    yield f"#SBATCH --nodes={nodes}"
+    yield f"#SBATCH --ntasks={plan.processes}"
+    if seats.named and not emulated:
+        yield f"#SBATCH --nodelist={fold(seats.hosts)}"
+    if plan.options.on == "nccl":
+        yield f"#SBATCH --gpus-per-node={each}"
+    yield f"#SBATCH --time={_clock(plan.minutes)}"
+    yield "#SBATCH --exclusive"
+    yield "#SBATCH --output=job-%j.log"
+
+
+def _spread(plan: Plan) -> Iterator[str]:
+    """Process i on the machine in line i of the host file. Rank maps are the replay's business, not the launcher's."""
+    yield f"export SLURM_HOSTFILE=$PWD/{_HOSTS}"
+    if not plan.seats.named:
+        yield "SLURM_HOSTFILE=$(mktemp)"
+        yield "trap 'rm -f \"$SLURM_HOSTFILE\"' EXIT"
+        yield (
+            "awk 'FNR == NR { node[NR] = $1; next } !($1 in at) { at[$1] = node[++n] } { print at[$1] }' "
+            f'<(scontrol show hostnames "$SLURM_JOB_NODELIST") {_HOSTS} > "$SLURM_HOSTFILE"'
+        )
+    mpi = '"--mpi=${NETSIM_MPI:-pmix}"'
+    if plan.options.on == "nccl":
+        mpi = "--mpi=none"
+        yield 'MASTER_ADDR=$(head -n 1 "$SLURM_HOSTFILE")'
+        yield "export MASTER_ADDR MASTER_PORT=${MASTER_PORT:-29500}"
+    yield f"srun {mpi} --distribution=arbitrary --ntasks={plan.processes} \\"
+    yield f"  ${{NETSIM:-netsim}} {shlex.join(plan.arguments)}"
+
+
+def _emulated(plan: Plan) -> Iterator[str]:
+    """Everything on one machine: the fabric of network namespaces, and one rank in each of its hosts."""
+    yield f"${{NETSIM:-netsim}} {shlex.join(plan.arguments)}"
+
+
+def _clock(minutes: int) -> str:
+    """Minutes as Slurm takes them.
+
+    >>> _clock(5), _clock(1505)
+    ('00:05:00', '1-01:05:00')
+    """
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days}-{hours:02}:{minutes:02}:00" if days else f"{hours:02}:{minutes:02}:00"
