@@ -15,6 +15,9 @@ from collectives.collective import Collective, Op
 from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine import ENGINES
+from netsim.engine.calibration import Calibration
+from netsim.engine.wiring import wiring
+from netsim.scenario.calibration import read_calibration, written
 from netsim.scenario.jobs import INHERITED
 from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of, shortened
 from netsim.scenario.model import Case, Scenario
@@ -39,6 +42,7 @@ class Job:
     schedule: Schedule  #: for the first size; `resized` for the others
     specs: Mapping[str, Any]  #: the resolved case: key -> what a scenario would say
     titles: Mapping[str, str]  #: routing, placement, algorithm, engine in a few words: seeds, and what is no default
+    calibration: Calibration | None = None  #: measured parameters
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -81,10 +85,11 @@ def _job(scenario: Scenario, case: Case, fabric: Fabric, earlier: Sequence[Job])
     with blaming(scenario, case, "algorithm"):
         defaults = {"server_size": fabric.server_size}
         schedule = _call(ALGORITHMS, algorithm, scenario, case, collective, **defaults)
+    calibration = _calibration(scenario, case, fabric)
     chosen = {"fabric": case.fabric, "routing": routing, "placement": seat, "algorithm": algorithm, "engine": case.engine}
-    specs = _resolved(case, chosen, ranks, fabric)
+    specs = _resolved(case, chosen, ranks, fabric, calibration)
     titles = {key: _title(_TABLES[key], specs[key]) for key in _TABLES if key != "fabric"}
-    return Job(case, fabric, router, placement, schedule, specs, titles)
+    return Job(case, fabric, router, placement, schedule, specs, titles, calibration)
 
 
 def build_all(scenario: Scenario) -> list[tuple[Job, ...]]:
@@ -222,7 +227,24 @@ def resolved(jobs: Sequence[Job]) -> dict[str, Any]:
     return around | {"jobs": own}
 
 
-def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric) -> dict[str, Any]:
+def _calibration(scenario: Scenario, case: Case, fabric: Fabric) -> Calibration | None:
+    """The measured parameters, those in a file included. Raises InputError for links that the fabric has not."""
+    said = case.calibration
+    if said is None:
+        return None
+    with blaming(scenario, case, "calibration"):
+        if isinstance(said, str):
+            said = read_calibration(NamedFile(said).beside(scenario.source.folder))
+        calibration = said.values
+        wiring(fabric, calibration)
+        if "calibration" not in inspect.signature(ENGINES.load(case.engine.kind)).parameters:
+            raise InputError(f"engine {case.engine.kind}: takes no calibration; leave it out, or take engine: flow")
+        return calibration
+
+
+def _resolved(
+    case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric, calibration: Calibration | None
+) -> dict[str, Any]:
     """The case as a scenario would say it, nothing left out."""
     from netsim.units import format_size, format_time
 
@@ -244,6 +266,7 @@ def _resolved(case: Case, chosen: Mapping[str, Spec], ranks: int, fabric: Fabric
         "algorithm": full["algorithm"],
         "engine": full["engine"],
         "overhead": format_time(case.overhead),
+        **({"calibration": written(calibration)} if calibration else {}),
         "seed": case.seed,
     }
 

@@ -137,7 +137,7 @@ def _routes_of(job: Job) -> str:
 
 def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int = 1) -> Run:
     """Every size of a job. Fabric, schedule and paths are made once."""
-    engine, options = ENGINES.load(job.case.engine.kind), {"overhead": job.case.overhead, **job.case.engine.parameters}
+    engine, options = ENGINES.load(job.case.engine.kind), _physics(job)
     router = Remembered(job.router) if len(job.sizes) > 1 else job.router
     limit = bound_of(job)
     results, bounds = [], []
@@ -153,12 +153,17 @@ def simulate(job: Job, progress: Progress | None = None, done: int = 0, of: int 
 
 def together(alone: Sequence[Run]) -> Iterator[Run]:
     """Jobs at once on the fabric they share; each was simulated alone before."""
-    case = alone[0].job.case
     tenants = [Tenant(job.router, job.schedule, job.placement, job.case.start) for job in (run.job for run in alone)]
-    results = flow_together(alone[0].job.fabric, tenants, overhead=case.overhead, **case.engine.parameters)
+    results = flow_together(alone[0].job.fabric, tenants, **_physics(alone[0].job))
     for run, result in zip(alone, results, strict=True):
         own_clock = replace(result, block_end=frozen(result.block_end - run.job.case.start, np.float64))
         yield replace(run, results=(_at_least(run.bounds[0], own_clock, run.job),), alone=run.results[0])
+
+
+def _physics(job: Job) -> dict[str, Any]:
+    """What the engine is told beside fabric, routes, schedule and ranks; of calibration only where there is one."""
+    measured = {} if job.calibration is None else {"calibration": job.calibration}
+    return {"overhead": job.case.overhead, **measured, **job.case.engine.parameters}
 
 
 def _at_least(bound: Bound, result: Result, job: Job) -> Result:

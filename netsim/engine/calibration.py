@@ -13,11 +13,11 @@ from topologies.fabric import Floats, frozen
 
 
 class Piece(NamedTuple):
-    """A message of at most `up_to` bytes, and more than the piece before has, waits seconds + bytes * seconds_per_byte."""
+    """A message of at most `up_to` bytes, and more than the piece before has, waits seconds + bytes / rate."""
 
     up_to: float
     seconds: float
-    seconds_per_byte: float = 0.0
+    rate: float = inf
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Calibration:
     `reduction`: bytes/s at which what arrives is added to what is there; a message that is added waits so much longer before it
     starts, which takes a round as long as adding afterwards would.
 
-    >>> calibration = Calibration(overhead=(Piece(1024, 2e-6), Piece(inf, 5e-6, 1e-9)), reduction=1e9)
+    >>> calibration = Calibration(overhead=(Piece(1024, 2e-6), Piece(inf, 5e-6, 1e9)), reduction=1e9)
     >>> calibration.wait(np.array([1024.0, 2000.0]), added=np.array([0.0, 2000.0])).round(9).tolist()
     [2e-06, 9e-06]
     """
@@ -50,7 +50,7 @@ class Calibration:
         """Seconds that messages of `nbytes` wait at their ends, of which `added` bytes are added to a buffer."""
         seconds = added / self.reduction
         if self.overhead:
-            up_to, fixed, per_byte = np.array(self.overhead, dtype=np.float64).T
+            up_to, fixed, rate = np.array(self.overhead, dtype=np.float64).T
             piece = np.searchsorted(up_to, nbytes, side="left")
-            seconds = seconds + fixed[piece] + per_byte[piece] * nbytes
+            seconds = seconds + fixed[piece] + nbytes / rate[piece]
         return frozen(seconds, np.float64)

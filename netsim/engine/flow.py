@@ -39,9 +39,10 @@ def flow(
 
     A message waits the latency of its path plus `overhead`, then takes its max-min fair share of every link until its bytes are
     through. `sharing`: flows on a full link are equal, or weigh as 1/latency of their paths (long-lived TCP; SimGrid's CM02, with
-    which the two agree digit by digit). Counters: `events`, `flow_hops` (flows on links that the fair-share solver looked at),
-    `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`; where there were events also `flows` and
-    `bytes`: how many were simulated by events, and the memory kept for them.
+    which the two agree digit by digit). With a `calibration` messages also wait for their size and for being added, and links and
+    cables carry what they were measured to carry. Counters: `events`, `flow_hops` (flows on links that the fair-share solver
+    looked at), `rows_solved`, `free_steps` (repetitions done by recursion), `skipped_steps`; where there were events also `flows`
+    and `bytes`: how many were simulated by events, and the memory kept for them.
     """
     traffic = Traffic(fabric, router, schedule, placement, calibration)
     ledger = Ledger(traffic)

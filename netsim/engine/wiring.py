@@ -65,8 +65,8 @@ class Wiring:
         numbers = np.int64(len(self.capacity))
         key = np.concatenate([row, row[also]]) * numbers + np.concatenate([paths.links, shared[also]])
         once, place = np.unique(key, return_inverse=True)  # a way out and back crosses a cable twice
-        use = np.ones(len(paths.links)) if paths.use is None else paths.use
-        use = np.bincount(place, weights=np.concatenate([use, use[also]]))
+        used = np.ones(len(paths.links)) if paths.use is None else paths.use
+        use = np.bincount(place, weights=np.concatenate([used, used[also]])).astype(np.float64)
         offsets = np.searchsorted(once, np.arange(paths.n_rows + 1) * numbers)
         plain = paths.use is None and bool((use == 1).all())
         return replace(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from netsim.scenario.calibration import CalibrationText
 from netsim.scenario.jobs import INHERITED, faults_of_jobs, named
 from netsim.scenario.kinds import Spec
 from netsim.scenario.source import Source, Where, dotted
@@ -37,6 +38,7 @@ class Case:
     algorithm: Spec | None = None
     engine: Spec = _FLOW
     overhead: float = 0.0
+    calibration: str | CalibrationText | None = None  #: measured parameters, or the file that holds them
     seed: int = 0
     at: Where = ()  #: the case's place in the file: () or ("compare", 0)
     job: str = ""  #: the name of the job where several share the fabric

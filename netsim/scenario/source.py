@@ -45,36 +45,36 @@ class Source:
         return table.get(where, self.name)
 
 
-def read(path: str | Path) -> Source:
-    """The scenario in a file.
+def read(path: str | Path, noun: str = "a scenario", keys: str = "fabric: and collective:") -> Source:
+    """The scenario in a file, or what else is written like one: `noun` is what messages call it, `keys` some that it has.
 
     Raises InputError with one line per fault: not there, not a file, too big, not text, not YAML, a key twice.
     """
     path = Path(path)
     try:
         if path.is_dir():
-            raise InputError(f"{path}: a folder; name a scenario file in it")
+            raise InputError(f"{path}: a folder; name {noun} in it")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if len(raw) > MAX_BYTES:
-        raise InputError(f"{path}: larger than 1MiB; a scenario is a page of text (name big inputs by `file:` instead)")
+        raise InputError(f"{path}: larger than 1MiB; {noun} is a page of text (name big inputs by `file:` instead)")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; a scenario is a YAML file") from None
-    return parse(text, str(path), path.parent)
+        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; {noun} is a YAML file") from None
+    return parse(text, str(path), path.parent, noun, keys)
 
 
-def parse(text: str, name: str, folder: Path = Path()) -> Source:
+def parse(text: str, name: str, folder: Path = Path(), noun: str = "a scenario", keys: str = "fabric: and collective:") -> Source:
     """The scenario in a text; raises InputError as `read` does."""
-    reader = _Reader(name)
+    reader = _Reader(name, noun)
     data = reader.document(text)
     if data is None and not reader.faults:
-        raise InputError(f"{name}: empty; the smallest scenario has a fabric and a collective")
+        raise InputError(f"{name}: empty; {noun} has keys such as {keys}")
     if not isinstance(data, dict) and not reader.faults:
-        raise InputError(f"{reader.values.get((), name)}: a scenario is a mapping of keys such as fabric: and collective:")
+        raise InputError(f"{reader.values.get((), name)}: {noun} is a mapping of keys such as {keys}")
     if reader.faults:
         raise InputError("\n".join(reader.faults))
     return Source(data, name, folder, reader.keys, reader.values)
@@ -83,8 +83,9 @@ def parse(text: str, name: str, folder: Path = Path()) -> Source:
 class _Reader:
     """Walks the events of one YAML document. Not the library's own loader: that one expands aliases and forgets places."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, noun: str = "a scenario") -> None:
         self.name = name
+        self.noun = noun
         self.faults: list[str] = []
         self.keys: dict[Where, str] = {}
         self.values: dict[Where, str] = {}
@@ -101,7 +102,7 @@ class _Reader:
             for event in events:
                 if type(event).__name__ == "DocumentStartEvent":
                     if self.values:
-                        self._fault(event, "a second document; a scenario is one")
+                        self._fault(event, f"a second document; {self.noun} is one")
                         break
                     self._count = 0
                     value = self._value(next(events), events, ())
@@ -118,7 +119,7 @@ class _Reader:
     def _value(self, event: Any, events: Iterator[Any], where: Where) -> Any:
         self._count += 1
         if self._count > MAX_VALUES:
-            self._stop(event, f"more than {MAX_VALUES} values; a scenario is a page of text")
+            self._stop(event, f"more than {MAX_VALUES} values; {self.noun} is a page of text")
         self.values[where] = self._place(event.start_mark)
         sort = type(event).__name__
         if sort == "AliasEvent":

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, Wrap
 from collectives import ALGORITHMS, PLACEMENTS
 from collectives.collective import Op, op_named
 from netsim.engine import ENGINES
+from netsim.scenario.calibration import CalibrationOrFile
 from netsim.scenario.kinds import Spec, read_parameters, spec_of, specs_of
 from netsim.scenario.sizes import read_sizes, several_sizes
 from netsim.scenario.source import Where
@@ -138,6 +139,9 @@ class Keys(Written):
     algorithm: specs_of(ALGORITHMS) | None = Field(default=None, description=_BY_OPERATION)  # type: ignore[valid-type]
     engine: specs_of(ENGINES) | None = Field(default=None, description="default: flow")  # type: ignore[valid-type]
     overhead: Time | None = Field(default=None, description="seconds that a message costs at its ends; default: 0s")
+    calibration: CalibrationOrFile | None = Field(
+        default=None, description="parameters that were measured, or the file that netsim calibrate wrote; default: none"
+    )
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] | None = Field(
         default=None, description="default: 0; handed to whatever takes a seed and was not given one"
     )

@@ -119,7 +119,7 @@ def _written(data: Any, where: Where, *, keep_last: bool) -> Where:
     """The place without the names of union branches that pydantic puts into it: what cannot be walked in the data."""
     out: list[str | int] = []
     for depth, part in enumerate(where):
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             data = data[part] if isinstance(data, dict) else data[int(part)]
         elif not (keep_last and depth == len(where) - 1):
             continue

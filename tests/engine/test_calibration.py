@@ -32,7 +32,7 @@ from topologies.torus import torus
 MIB = 2**20
 SPEED = 1e9
 FABRIC = leaf_spine(leaves=2, hosts_per_leaf=2, spines=1, link=SPEED, latency=1e-6)
-PIECES = (Piece(1000, 2e-6, 1e-9), Piece(1e6, 8e-6), Piece(inf, 5e-6, 1e-10))
+PIECES = (Piece(1000, 2e-6, 1e9), Piece(1e6, 8e-6), Piece(inf, 5e-6, 1e10))
 
 
 def messages(src: list[int], dst: list[int], nbytes: float, ranks: int = 4, added: bool = False) -> Schedule:
@@ -53,8 +53,8 @@ def times(
 
 @pytest.mark.parametrize("nbytes", [1.0, 1000.0, 1001.0, 1e6, 1e6 + 1, 1e9])
 def test_a_message_waits_what_its_piece_says(nbytes: float) -> None:
-    fixed, per_byte = (2e-6, 1e-9) if nbytes <= 1000 else (8e-6, 0.0) if nbytes <= 1e6 else (5e-6, 1e-10)
-    expected = 4e-6 + fixed + nbytes * per_byte + nbytes / SPEED
+    fixed, rate = (2e-6, 1e9) if nbytes <= 1000 else (8e-6, inf) if nbytes <= 1e6 else (5e-6, 1e10)
+    expected = 4e-6 + fixed + nbytes / rate + nbytes / SPEED
     assert times(messages([0], [2], nbytes), Calibration(overhead=PIECES)) == pytest.approx([expected] * 3, rel=1e-12)
 
 
@@ -139,7 +139,7 @@ def test_a_message_of_several_pieces_waits_once() -> None:
 def test_anything_equals_the_referee(data, routing, duplex, efficiency, sharing) -> None:  # type: ignore[no-untyped-def]
     fabric = leaf_spine(leaves=3, hosts_per_leaf=2, spines=2, link=SPEED, latency=1e-6)
     schedule, placement, way = data.draw(wild_schedules(6)), random(fabric, 6, seed=1), router(fabric, routing)
-    pieces = (Piece(MIB, 3e-6, 1e-10), Piece(inf, 5e-4))
+    pieces = (Piece(MIB, 3e-6, 1e10), Piece(inf, 5e-4))
     calibration = Calibration(overhead=pieces, duplex=duplex, efficiency=efficiency, reduction=3e9)
     result = flow(fabric, way, schedule, placement, overhead=2e-6, sharing=sharing, calibration=calibration)
     weighted = ByLatency(way) if sharing == "inverse-latency" else way
