@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netsim.commands.files import deliver, file_of, plot_targets
 from netsim.commands.options import EngineName, Scenario, Settings, settings_of
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def run(
     expectations = [expectation(text) for text in expect or []]
     as_json = output_format is Format.json or (output_format is None and Path(output or "").suffix == ".json")
     loaded = load(scenario, settings_of(settings, engine))
-    targets = _plot_targets(plot or [])
-    file = _file_of(output, "json" if as_json else "txt", scenario)
+    targets = plot_targets(plot or [])
+    file = file_of(output, "json" if as_json else "txt", scenario)
     for target in [*targets, *([file] if file else [])]:
         check_target(target)
     with announcing_compilation(), progress_line() as progress:
         report = simulate(loaded, progress=progress)
-    _deliver(_text(report, as_json, verbose), file)
+    deliver(_text(report, as_json, verbose), file)
     for target in targets:
         _draw(report, target)
     misses = [miss for e in expectations for miss in e.misses(report)]
@@ -71,38 +72,6 @@ def _text(report: Report, as_json: bool, verbose: bool) -> str:
     from netsim.table import table
 
     return table(report, verbose=verbose)
-
-
-def _file_of(output: str | None, suffix: str, scenario: str) -> Path | None:
-    """The file that is meant: `output`, or in it if it is a folder. Raises NetsimError for a folder that is not there."""
-    from topologies.errors import NetsimError
-
-    if output is None:
-        return None
-    if Path(output).is_dir():
-        return Path(output) / f"{Path(scenario).stem}.{suffix}"
-    if output.endswith("/"):  # which a Path would forget
-        raise NetsimError(f"{output}: cannot be written: no such folder; make it first, or leave out the last / to name a file")
-    return Path(output)
-
-
-def _deliver(text: str, output: Path | None) -> None:
-    from netsim.output import say, tell, write_whole
-
-    if output is None:
-        say(text)
-        return
-    write_whole(output, lambda path: path.write_bytes(text.encode()))
-    tell(f"wrote {output}")
-
-
-def _plot_targets(paths: list[Path]) -> list[Path]:
-    from topologies.errors import InputError
-
-    for path in paths:
-        if path.suffix not in (".svg", ".png"):
-            raise InputError(f"--plot {path}: the name must end in .svg or .png")
-    return paths
 
 
 def _draw(report: Report, target: Path) -> None:

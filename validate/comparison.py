@@ -1,0 +1,199 @@
+"""Predicted beside measured: errors row by row, whether rank maps come out in the right order, and who is fastest.
+
+The error of a row is measured/predicted − 1, the measured time being the median of its runs: +5 % means that the real thing took
+5 % longer than netsim says. Rows with doubts are shown and left out of every figure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, nan, sqrt
+from statistics import median
+
+from validate.measurement import Measured, Measurement
+from validate.request import Outcome, Row
+
+FEWEST_MAPS = 3  #: two can only be in order or not
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A row of a measurement with what netsim says of it."""
+
+    measured: Measured
+    predicted: float  #: seconds; nan where netsim knows no schedule that does the same
+    row: Row
+
+    @property
+    def error(self) -> float:
+        """measured / predicted − 1."""
+        return self.measured.median / self.predicted - 1 if self.predicted > 0 else nan
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the row counts: no doubts, and predicted."""
+        return not self.measured.doubts and isfinite(self.error)
+
+    @property
+    def case(self) -> str:
+        """The name without the rank map."""
+        return self.row.job.case.title or self.row.job.fabric.name
+
+    @property
+    def rank_map(self) -> str:
+        """What follows the case in the name where there are several maps."""
+        return self.row.name.removeprefix(self.case).removeprefix(", ")
+
+    def same(self, *but_for: str) -> Hashable:
+        """Equal for points whose resolved cases differ in nothing but these keys, and that were measured alike."""
+        specs = {key: value for key, value in self.row.job.specs.items() if key not in but_for}
+        m = self.measured
+        return json.dumps(specs, sort_keys=True, default=str), m.bytes, m.op, m.redop, m.root, m.dtype, m.in_place
+
+
+@dataclass(frozen=True)
+class Order:
+    """How well the order of rank maps was predicted."""
+
+    case: str
+    by: str
+    bytes: float
+    maps: int
+    tau: float  #: Kendall's tau-b where times that differ by less than their own variation are ties; nan where all are
+    raw_tau: float  #: the same where every difference counts
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who is fastest of those that do the same collective on the same endpoints."""
+
+    name: str
+    bytes: float
+    predicted: str
+    measured: str
+    agree: bool  #: the predicted one is the fastest that was measured, or differs from it by less than their variation
+    slower: float  #: measured time of the predicted one over the fastest − 1
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All points, and what they come to."""
+
+    measurement: Measurement
+    points: tuple[Point, ...]
+
+    @cached_property
+    def trusted(self) -> tuple[Point, ...]:
+        return tuple(point for point in self.points if point.trusted)
+
+    @property
+    def doubtful(self) -> tuple[Point, ...]:
+        return tuple(point for point in self.points if point.measured.doubts)
+
+    @property
+    def wrong(self) -> tuple[Point, ...]:
+        """Points with elements that came out wrong."""
+        return tuple(point for point in self.points if point.measured.wrong)
+
+    @property
+    def median_error(self) -> float:
+        """Median of |error|; nan where no row counts."""
+        return median(abs(point.error) for point in self.trusted) if self.trusted else nan
+
+    @property
+    def worst(self) -> Point | None:
+        """The point with the largest |error|."""
+        return max(self.trusted, key=lambda point: abs(point.error), default=None)
+
+    @cached_property
+    def orders(self) -> tuple[Order, ...]:
+        """One for each schedule and size that was measured on three rank maps or more."""
+        groups = _grouped(self.trusted, lambda point: (point.same("placement"), point.row.by))
+        return tuple(_order(group) for group in groups if len({p.row.placement.endpoint.tobytes() for p in group}) >= FEWEST_MAPS)
+
+    @cached_property
+    def contests(self) -> tuple[Contest, ...]:
+        """One for each rank map and size at which several did the same collective. A source that measured one thing and is held
+        against several schedules makes no contest."""
+        groups = _grouped(self.trusted, lambda point: (point.same("algorithm"), point.row.placement.endpoint.tobytes()))
+        return tuple(_contest(group) for group in groups if len({id(point.measured.seconds) for point in group}) > 1)
+
+
+def compare(outcome: Outcome, rows: Iterable[Row]) -> Comparison:
+    """The comparison of what a target gave back with what it was asked for."""
+    asked = {(row.name, row.by): row for row in rows}
+    measurement = outcome.measurement
+    points = (
+        Point(measured, predicted, asked[measured.name, measured.by])
+        for measured, predicted in zip(measurement.rows, outcome.predicted, strict=True)
+    )
+    return Comparison(measurement, tuple(points))
+
+
+def _grouped(points: Iterable[Point], key: Callable[[Point], Hashable]) -> list[list[Point]]:
+    groups: dict[Hashable, list[Point]] = {}
+    for point in points:
+        groups.setdefault(key(point), []).append(point)
+    return list(groups.values())
+
+
+def _order(points: Sequence[Point]) -> Order:
+    first = points[0]
+    predicted = [float(f"{point.predicted:.9g}") for point in points]  # equal maps give sums in another order
+    measured = [point.measured.median for point in points]
+    tied = kendall_tau(predicted, _ties([(point.measured.median, point.measured.variation) for point in points]))
+    case = first.case if first.rank_map else first.row.job.fabric.name
+    return Order(case, first.row.by, first.measured.bytes, len(points), tied, kendall_tau(predicted, measured))
+
+
+def _ties(measured: Sequence[tuple[float, float]]) -> list[float]:
+    """Times with the fastest of its class in place of each: a class ends where a time is slower than its first by more than the
+    variation of either.
+
+    >>> _ties([(1.30, 0.0), (1.0, 0.01), (1.005, 0.0)])
+    [1.3, 1.0, 1.0]
+    """
+    out = [0.0] * len(measured)
+    first, spread = 0.0, 0.0
+    for n in sorted(range(len(measured)), key=lambda n: measured[n]):
+        time, variation = measured[n]
+        if not first or time > first * (1 + max(spread, variation)):
+            first, spread = time, variation
+        out[n] = first
+    return out
+
+
+def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
+    """Kendall's tau-b: (C − D) / √((P − Tx)(P − Ty)) of P pairs, C in the same order, D in the opposite one, T tied in x or in y.
+
+    nan where all of x or all of y are tied. Source: M. G. Kendall, "The treatment of ties in ranking problems", 1945.
+
+    >>> kendall_tau([1, 2, 3, 4], [10, 20, 40, 30])
+    0.6666666666666666
+    """
+    score = untied_x = untied_y = 0
+    for i in range(len(x)):
+        for j in range(i):
+            a, b = _sign(x[i] - x[j]), _sign(y[i] - y[j])
+            score += a * b
+            untied_x += a != 0
+            untied_y += b != 0
+    return score / sqrt(untied_x * untied_y) if untied_x and untied_y else nan
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _contest(points: Sequence[Point]) -> Contest:
+    """Of those predicted alike (to nine digits) the one that measured best stands for all."""
+    best = min(point.predicted for point in points)
+    favourites = [point for point in points if point.predicted <= best * (1 + 1e-9)]
+    chosen = min(favourites, key=lambda point: point.measured.median)
+    fastest = min(points, key=lambda point: point.measured.median)
+    slower = chosen.measured.median / fastest.measured.median - 1
+    agree = slower <= max(chosen.measured.variation, fastest.measured.variation)
+    return Contest(chosen.row.name, chosen.measured.bytes, chosen.row.by, fastest.row.by, agree, slower)
