@@ -90,13 +90,16 @@ class _Walk:
         self.next_block += 1
 
     def _in_step(self) -> bool:
-        """Do the block by simulating one repetition, if all walkers are together before and after it."""
+        """Do the block by simulating one repetition, if all walkers are together before it, and after it if more follows."""
         first, start = self.together
         if first != self.next_block:
             return False
         block = self.traffic[self.next_block]
         outcome = run_events([block], [1], np.zeros_like(self.ready), np.zeros(len(self.traffic.capacity)), *self._physics())
         self._count(outcome)
+        if block.repeat == 1 and self.next_block + 1 == len(self.traffic):
+            self._arrive(start + outcome.ready)
+            return True
         if np.ptp(outcome.ready) > 1e-13 * outcome.ready.max():
             return False
         self.counters["skipped_steps"] += block.repeat - 1

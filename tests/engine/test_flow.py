@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from referee import simulate
 
+from collectives.all_to_all import direct
 from collectives.collective import Collective, Op
 from collectives.halving_doubling import halving_doubling
 from collectives.placement import Placement, identity, random
 from collectives.ring import ring
 from collectives.schedule import Channel, Round, Schedule
 from netsim.engine.blocks import Traffic
+from netsim.engine.events import run_events
 from netsim.engine.flow import flow
 from topologies.clos import leaf_spine
 from topologies.fabric import Fabric
@@ -72,6 +74,18 @@ def test_uniform_contention_is_solved_once_a_step() -> None:
     result = run(fabric, schedule, identity(fabric, 8))
     assert result.time == pytest.approx(1000 * 2 * MIB / (100 * GBIT), rel=1e-9)
     assert result.counters["events"] <= 3
+
+
+def test_a_last_step_is_simulated_once() -> None:
+    """Ranks end an all-to-all at different times; nothing follows, so what was simulated from time zero stands."""
+    fabric = fat_tree(k=4, link=100 * GBIT, latency=1e-6)
+    schedule, placement = direct(Collective(Op.ALL_TO_ALL, 16, 16 * MIB)), identity(fabric, 16)
+    traffic = Traffic(fabric, router(fabric, "ecmp"), schedule, placement)
+    once = run_events([traffic[0]], [1], np.zeros(16), np.zeros(fabric.n_links), fabric.capacity, 0.0)
+    assert np.ptp(once.ready) > 0.01 * once.ready.max()
+    result = run(fabric, schedule, placement, "ecmp")
+    assert result.counters["events"] == once.events
+    assert result.time == pytest.approx(simulate(traffic), rel=1e-9)
 
 
 def test_overhead_is_paid_by_every_message() -> None:
