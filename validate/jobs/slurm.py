@@ -15,10 +15,12 @@ _SCRIPT, _HOSTS = "job.sbatch", "processes.hosts"
 
 
 def slurm(plan: Plan) -> dict[str, str]:
-    """File name -> text: `job.sbatch` first."""
+    """File name -> text: `job.sbatch` first. Where the fabric is emulated on one node, the others have nothing to say."""
+    script = "".join(f"{line}\n" for line in _script(plan))
+    if plan.options.on == "emulated":
+        return {_SCRIPT: script}
     switches = tree(max((row.job.fabric for row in plan.rows), key=lambda f: f.n_endpoints), plan.seats.of_fabric)
     topology = {"topology.conf": topology_conf(switches), "topology.yaml": topology_yaml(switches)} if switches else {}
-    script = "".join(f"{line}\n" for line in _script(plan))
     return {_SCRIPT: script, _HOSTS: slurm_hostfile(plan.seats.machines), **maps(plan), **topology}
 
 
@@ -79,9 +81,10 @@ def _spread(plan: Plan) -> Iterator[str]:
     if not plan.seats.named:
         yield "SLURM_HOSTFILE=$(mktemp)"
         yield "trap 'rm -f \"$SLURM_HOSTFILE\"' EXIT"
+        yield 'nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")'
         yield (
             "awk 'FNR == NR { node[NR] = $1; next } !($1 in at) { at[$1] = node[++n] } { print at[$1] }' "
-            f'<(scontrol show hostnames "$SLURM_JOB_NODELIST") {_HOSTS} > "$SLURM_HOSTFILE"'
+            f'- {_HOSTS} <<< "$nodes" > "$SLURM_HOSTFILE"'
         )
     mpi = '"--mpi=${NETSIM_MPI:-pmix}"'
     if plan.options.on == "nccl":
