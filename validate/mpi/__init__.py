@@ -1,0 +1,1 @@
+"""`--on mpi`: the replay on the ranks that a launcher started, on any number of machines."""
