@@ -16,43 +16,10 @@ from netsim.engine.blocks import Block
 from netsim.engine.fairness import rebalance
 from netsim.engine.heap import Heap, empty_heap, put, put_anywhere, put_in_order, take_due
 from netsim.engine.net import Net, join, leave, make_net
-from topologies.fabric import Floats, frozen
-from topologies.jit import allocating_kernel, kernel
-
-SAME_TIME = 1e-12  # relative difference below which two times are one event
-
-MESSAGE = np.dtype(
-    [
-        ("src", "i4"),  # walkers
-        ("dst", "i4"),
-        ("first_row", "i8"),  # its rows in the net: first_row .. last_row - 1
-        ("last_row", "i8"),
-        ("present", "i4"),  # ends that have reached its block
-        ("rows_left", "i4"),  # rows not yet through
-    ],
-    align=True,
-)
-WALKER = np.dtype(
-    [
-        ("done", "f8"),  # when it was through with its last repetition; at first, when it may begin
-        ("stop", "i8"),  # where it is
-        ("last_stop", "i8"),  # one behind its last
-        ("reps_left", "i8"),
-        ("waiting_for", "i8"),  # messages of this repetition not yet done
-    ],
-    align=True,
-)
-STOP = np.dtype([("block", "i8"), ("first_meet", "i8"), ("last_meet", "i8"), ("repeat", "i8")], align=True)
-
-
-class Plan(NamedTuple):
-    """Who meets whom when: walkers go from stop to stop; a stop is a block, done `repeat` times, with the messages of `meets`."""
-
-    messages: NDArray[np.void]
-    walkers: NDArray[np.void]
-    stops: NDArray[np.void]
-    meets: NDArray[np.int32]
-    block_end: Floats  #: when the last walker left each block
+from netsim.engine.plan import SAME_TIME, Outcome, Plan, arrive, make_plan, row_through
+from netsim.engine.rows import join_rows
+from topologies.fabric import Floats
+from topologies.jit import kernel
 
 
 class Scratch(NamedTuple):
@@ -65,18 +32,6 @@ class Scratch(NamedTuple):
     due: NDArray[np.int32]
 
 
-class Outcome(NamedTuple):
-    """When each walker was through, when each block was, and what it took; `clash`: an earlier block was still on a link."""
-
-    ready: Floats
-    block_end: Floats
-    clash: bool
-    events: int
-    work: NDArray[np.int64]  #: members looked at, rows solved, passes
-    flows: int  #: rows simulated
-    bytes: int  #: memory of everything that was kept for them
-
-
 def run_events(
     blocks: Sequence[Block], repeat: Sequence[int], ready: Floats, busy_until: Floats, capacity: Floats, overhead: float
 ) -> Outcome:
@@ -85,10 +40,9 @@ def run_events(
     `busy_until` float64[links]: when earlier blocks leave each link; a message that comes on before then is a `clash`, and the
     outcome is not valid: the caller must start from an earlier block.
     """
-    plan = _plan(blocks, repeat, ready)
-    net, used = _net(blocks, plan, capacity)
-    wait = np.concatenate([b.row_wait(overhead) for b in blocks])
-    nbytes = frozen(_joined([b.row_bytes() for b in blocks]), np.float64)
+    plan = make_plan(blocks, repeat, ready)
+    rows = join_rows(blocks, overhead)
+    net, used = make_net(rows, plan.message_of_row(), capacity)
     scratch = Scratch(
         np.empty(len(net.rows), np.int32),
         np.empty(len(net.links), np.int32),
@@ -97,86 +51,10 @@ def run_events(
         np.empty(len(net.rows) + len(ready), np.int32),
     )
     heap = empty_heap(len(net.rows) + len(ready))
-    clash, events = _loop(net, plan, heap, scratch, wait, nbytes, busy_until[used])
-    held = (*net, *plan, *heap, *scratch, wait, nbytes)
+    clash, events = _loop(net, plan, heap, scratch, rows.wait, rows.nbytes, busy_until[used])
+    held = (*net, *plan, *heap, *scratch, rows.wait, rows.nbytes)
     size = sum(array.nbytes for array in held)
     return Outcome(plan.walkers["done"].copy(), plan.block_end, bool(clash), int(events), net.work, len(net.rows), size)
-
-
-def _plan(blocks: Sequence[Block], repeat: Sequence[int], ready: Floats) -> Plan:
-    """The blocks' messages end to end, and every walker's way through them."""
-    rows = np.concatenate([_rows_of(b) for b in blocks])
-    messages = np.zeros(len(rows), MESSAGE)
-    messages["src"] = np.concatenate([b.src for b in blocks])
-    messages["dst"] = np.concatenate([b.dst for b in blocks])
-    messages["last_row"] = np.cumsum(rows)
-    messages["first_row"] = messages["last_row"] - rows
-    block_of = np.repeat(np.arange(len(blocks), dtype=np.int32), [len(b.src) for b in blocks])
-    first_stop, block, first_meet, meets = _stops(messages, block_of, len(ready))
-    stops = np.zeros(len(block), STOP)
-    stops["block"], stops["repeat"] = block, np.asarray(repeat, np.int64)[block]
-    stops["first_meet"], stops["last_meet"] = first_meet[:-1], first_meet[1:]
-    walkers = np.zeros(len(ready), WALKER)
-    walkers["done"] = ready
-    walkers["stop"], walkers["last_stop"] = first_stop[:-1], first_stop[1:]
-    return Plan(messages, walkers, stops, meets, np.zeros(len(blocks)))
-
-
-def _net(blocks: Sequence[Block], plan: Plan, capacity: Floats) -> tuple[Net, NDArray[np.int64]]:
-    """The blocks' rows end to end; also the fabric's numbers of the links in use."""
-    links = _joined([b.paths.links for b in blocks])
-    hops = [len(b.paths.links) for b in blocks]
-    before = np.cumsum([0, *hops])
-    offsets = _joined([b.paths.offsets[1:] + n for b, n in zip(blocks, before, strict=False)])
-    plain = all(b.paths.use is None for b in blocks)
-    use = None if plain else _joined([np.ones(len(b.paths.links)) if b.paths.use is None else b.paths.use for b in blocks])
-    message = np.repeat(np.arange(len(plan.messages), dtype=np.int32), plan.messages["last_row"] - plan.messages["first_row"])
-    return make_net(np.concatenate([[0], offsets]), links, use, message, capacity)
-
-
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """The parts end to end; a single one as it is, for it may be large."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _rows_of(block: Block) -> NDArray[np.int64]:
-    """How many rows each message of a block has."""
-    flow = block.paths.flow
-    return np.ones(len(block.src), np.int64) if flow is None else np.bincount(flow, minlength=len(block.src))
-
-
-@allocating_kernel
-def _stops(messages: Any, block_of: Any, n_walkers: Any) -> Any:
-    """Where each walker stops and which messages it meets there, in two passes over the messages.
-
-    Returns (first stop of each walker, block of each stop, first meet of each stop, messages met), the firsts with an end added.
-    """
-    n_stops = np.zeros(n_walkers + 1, np.int64)
-    n_meets = np.zeros(n_walkers + 1, np.int64)
-    last = np.full(n_walkers, -1, np.int32)
-    for m in range(len(messages)):
-        for w in (messages[m].src, messages[m].dst):
-            n_meets[w + 1] += 1
-            if last[w] != block_of[m]:
-                last[w] = block_of[m]
-                n_stops[w + 1] += 1
-    first_stop, next_meet = np.cumsum(n_stops), np.cumsum(n_meets)
-    block = np.empty(first_stop[-1], np.int32)
-    first_meet = np.empty(first_stop[-1] + 1, np.int64)
-    first_meet[-1] = next_meet[-1]
-    meets = np.empty(next_meet[-1], np.int32)
-    stop = first_stop - 1
-    last[:] = -1
-    for m in range(len(messages)):
-        for w in (messages[m].src, messages[m].dst):
-            if last[w] != block_of[m]:
-                last[w] = block_of[m]
-                stop[w] += 1
-                block[stop[w]] = block_of[m]
-                first_meet[stop[w]] = next_meet[w]
-            meets[next_meet[w]] = m
-            next_meet[w] += 1
-    return first_stop, block, first_meet, meets
 
 
 @kernel
@@ -216,9 +94,9 @@ def _loop(net: Net, plan: Plan, heap: Heap, scratch: Scratch, wait: Any, nbytes:
                     rows[item].flowing = 0
                     leave(net, item)
                     n_freed = _free(net, item, scratch, n_freed, events)
-                    n_arrivals = _row_through(plan, rows[item].message, now, scratch.arrivals)
+                    n_arrivals = row_through(plan, rows[item].message, now, scratch.arrivals)
                 for k in range(n_arrivals):
-                    _arrive(plan, heap, scratch.arrivals[k], now, wait, many)
+                    arrive(plan, heap, scratch.arrivals[k], now, wait, many)
             if many:
                 put_in_order(heap)
             n_due = take_due(heap, horizon, scratch.due)  # who has nothing to wait for starts at once
@@ -265,48 +143,3 @@ def _free(net: Net, row: Any, scratch: Scratch, n_freed: Any, event: Any) -> Any
             scratch.freed[n_freed] = link
             n_freed += 1
     return n_freed
-
-
-@kernel
-def _row_through(plan: Plan, number: Any, now: Any, arrivals: Any) -> Any:
-    """A row is through. Walkers for whom that ended the repetition go on; returns how many have somewhere to go."""
-    message = plan.messages[number]
-    message.rows_left -= 1
-    n = 0
-    if message.rows_left > 0:
-        return n
-    for w in (message.src, message.dst):
-        walker = plan.walkers[w]
-        walker.waiting_for -= 1
-        if walker.waiting_for > 0:
-            continue
-        walker.done = now
-        walker.reps_left -= 1
-        if walker.reps_left == 0:
-            block = plan.stops[walker.stop].block
-            plan.block_end[block] = max(plan.block_end[block], now)
-            walker.stop += 1
-            if walker.stop == walker.last_stop:
-                continue
-            walker.reps_left = plan.stops[walker.stop].repeat
-        arrivals[n] = w
-        n += 1
-    return n
-
-
-@kernel
-def _arrive(plan: Plan, heap: Heap, w: Any, now: Any, wait: Any, many: Any) -> None:
-    """A walker posts its messages; those whose other end is there too begin to wait."""
-    stop = plan.stops[plan.walkers[w].stop]
-    plan.walkers[w].waiting_for = stop.last_meet - stop.first_meet
-    for i in range(stop.first_meet, stop.last_meet):
-        message = plan.messages[plan.meets[i]]
-        message.present += 1
-        if message.present == 2:
-            message.present = 0
-            message.rows_left = message.last_row - message.first_row
-            for row in range(message.first_row, message.last_row):
-                if many:
-                    put_anywhere(heap, row, now + wait[row])
-                else:
-                    put(heap, row, now + wait[row])

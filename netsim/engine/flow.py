@@ -17,8 +17,9 @@ from collectives.schedule import Schedule
 from netsim.engine.blocks import Traffic
 from netsim.engine.calibration import Calibration
 from netsim.engine.drift import Wires
-from netsim.engine.events import Outcome, run_events
+from netsim.engine.events import run_events
 from netsim.engine.loads import Ledger
+from netsim.engine.plan import Outcome
 from netsim.engine.sharing import ByLatency
 from netsim.result import Result
 from topologies.fabric import Fabric, Floats, frozen

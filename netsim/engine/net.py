@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netsim.engine.heap import NODE
+from netsim.engine.rows import Rows
 from topologies.jit import kernel
 
 # Records, not arrays of fields: what is read together lies in one cache line or two.
@@ -75,18 +76,10 @@ class Net(NamedTuple):
     work: NDArray[np.int64]  #: members looked at, rows solved, passes
 
 
-def make_net(
-    offsets: NDArray[np.int64],
-    links: NDArray[np.int32],
-    use: NDArray[np.float64] | None,
-    message: NDArray[np.int32],
-    capacity: NDArray[np.float64],
-) -> tuple[Net, NDArray[np.int64]]:
-    """The net of these rows, none of them active, and the fabric's numbers of its links."""
-    seen = np.zeros(len(capacity), dtype=bool)
-    seen[links] = True
-    used = np.flatnonzero(seen)
-    local = (np.cumsum(seen, dtype=np.int32) - 1)[links]
+def make_net(rows: Rows, message: NDArray[np.int32], capacity: NDArray[np.float64]) -> tuple[Net, NDArray[np.int64]]:
+    """The net of these rows, none of them active, and the fabric's numbers of its links; `message`: that of each row."""
+    local, used = rows.renumbered(len(capacity))
+    offsets = rows.offsets
     link = np.zeros(len(used), LINK)
     link["capacity"] = capacity[used]
     counts = np.bincount(local, minlength=len(used))
@@ -95,12 +88,12 @@ def make_net(
     row["begin"], row["end"] = offsets[:-1], offsets[1:]
     row["held_by"] = -1
     row["message"] = message
-    entry = np.zeros(len(links), ENTRY)
+    entry = np.zeros(len(local), ENTRY)
     entry["link"] = local
     entry["row"] = np.repeat(np.arange(len(row), dtype=np.int32), np.diff(offsets))
-    uses = _folded(link, local, use)
+    uses = _folded(link, local, rows.use)
     scratch = np.empty(len(used), NODE), np.empty(len(used), np.int32), np.empty(len(row), np.int32)
-    net = Net(link, row, entry, uses, np.zeros(len(links), MEMBER), *scratch, *(np.zeros(k, np.int64) for k in (1, 1, 3)))
+    net = Net(link, row, entry, uses, np.zeros(len(local), MEMBER), *scratch, *(np.zeros(k, np.int64) for k in (1, 1, 3)))
     return net, used
 
 
