@@ -15,7 +15,9 @@ class Blueprint:
     endpoints: int
     ends: tuple[tuple[int, int], ...]  #: the two nodes of each cable
     rates: tuple[float, ...]  #: of each link, bytes/s on the wire
-    routes: tuple[tuple[int, int, tuple[int, ...], int], ...]  #: (node, destination, links, source or -1): several links, one hash
+    routes: tuple[
+        tuple[int, int, tuple[int, ...], int], ...
+    ]  #: (node, destination, links, source or -1): several links, one hash
     leaves: tuple[tuple[int, int, int], ...]  #: (link, source, destination) of the flows that share a link fairly
     queues: str  #: "fair" or "fifo"
     seed: int  #: of the kernel's hash

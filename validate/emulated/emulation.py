@@ -95,7 +95,9 @@ def emulation(plan: Blueprint) -> Iterator[Emulation]:
         try:
             fabric.ask("build", plan=plan.as_json())
         except NetsimError as error:
-            raise BackendUnavailable(f"{error}; the kernel needs veth, sch_htb, sch_tbf and cls_bpf (modprobe them as root)") from None
+            raise BackendUnavailable(
+                f"{error}; the kernel needs veth, sch_htb, sch_tbf and cls_bpf (modprobe them as root)"
+            ) from None
         yield fabric
     finally:
         if holder:

@@ -135,7 +135,13 @@ class Served:
             home = self.fabric.networks[at] if at >= 0 else os.open("/proc/self/ns/net", os.O_RDONLY)
             with ns.inside(home):
                 self._job = subprocess.Popen(
-                    command, env=environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    command,
+                    env=environment,
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
 
     def wait(self, seconds: float, watch: bool = False) -> int | None:

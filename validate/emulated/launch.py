@@ -81,3 +81,14 @@ def command(mpi: Mpi, folder: Path, ranks: int, program: list[str], launcher: st
     if launcher:
         return [*launcher.split(), *ranked]
     return [mpi.mpiexec, "-launcher", "fork", "-hosts", "localhost", "-n", str(ranks), *ranked]
+
+
+def failure(folder: Path, code: int) -> str:
+    """One line on why a job ended with this code: what a rank said, else what the launcher did."""
+    log = (folder / "launch.log").read_text(errors="replace").splitlines() if (folder / "launch.log").is_file() else []
+    lines = [line.strip(" =\t") for line in log]
+    said = [line for line in lines if line.startswith(("replay: ", "enter: "))]
+    died = [line for line in lines if "RANK" in line or "KILLED BY" in line]
+    last = [line for line in lines if line][-1:]
+    what = said[:1] or [", ".join(died[:2])] * bool(died) or last
+    return f"emulated fabric: the ranks ended with exit code {code}" + (f": {what[0]}" if what else "")

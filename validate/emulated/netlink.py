@@ -77,7 +77,7 @@ class Netlink:
         """The bodies that answer a question; all of them with DUMP. Raises OSError."""
         self._number += 1
         self._socket.send(_HEAD.pack(_HEAD.size + len(body), type, REQUEST | flags, self._number, 0) + body)
-        out = []
+        out: list[bytes] = []
         while True:
             for kind, many, answer in self._answers():
                 if kind == _ERROR:

@@ -5,13 +5,15 @@ Times scale with it. What the emulated fabric lacks is delay: `latency_part` say
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from collectives.placement import Placement
+from collectives.schedule import Schedule
 from topologies.errors import InputError
 from topologies.fabric import Fabric, Ints, frozen
 from topologies.paths import Router
@@ -99,18 +101,12 @@ def latency_part(row: Row, part: Excerpt, ways: Ways) -> float:
     return 1 - predict(here(row, part, part.fabric, ways)) / whole
 
 
-def smaller(rows: list[Row], seconds: Callable[[Row, float], float], longest: float) -> float:
-    """The constant on sizes that makes the slowest row take `longest` seconds, never above 1. `seconds(row, size)` predicts."""
-    return min(1.0, longest / max(seconds(row, row.size) for row in rows))
-
-
-def elements(size: float, ranks: int) -> int:
-    """Bytes that really move for a size: whole elements of 4 bytes, as many for each rank.
-
-    >>> elements(1000.0, 16)
-    960
-    """
-    unit = 4 * ranks
+def whole_elements(schedule: Schedule, size: float) -> int:
+    """Bytes that really move for a size: elements of 4 bytes, as many in each chunk unless chunks are a matter of a few elements."""
+    each = 4 * schedule.n_chunks * schedule.collective.bytes / schedule.collective.payload  # one element in every chunk
+    unit = math.ceil(each / 4) * 4
+    if unit > size / 8:
+        unit = 4 * schedule.collective.ranks
     return max(unit, int(size // unit) * unit)
 
 

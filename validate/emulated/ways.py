@@ -45,12 +45,16 @@ def ways_between(fabric: Fabric, router: Router, endpoints: Ints, channels: int,
     for key in range(channels):
         paths = router.paths(src, dst, np.full(len(src), key, dtype=np.int32)).unbundled()
         if paths.n_rows != len(src) or (paths.use is not None and (paths.use != 1).any()):
-            raise InputError(f"{routing}: splits a flow over several ways, which a TCP connection cannot; take another routing, like d-mod-k or ecmp")
+            raise InputError(
+                f"{routing}: splits a flow over several ways, which a TCP connection cannot; take another routing, like d-mod-k or ecmp"
+            )
         for n, pair in enumerate(zip(src.tolist(), dst.tolist(), strict=True)):
             way = tuple(paths.row(n).tolist())
             if out.setdefault(pair, way) != way:
                 names = "→".join(map(fabric.label_of, pair))
-                raise InputError(f"{routing}: the channels of {names} go different ways, but share one TCP connection; take another routing, like d-mod-k")
+                raise InputError(
+                    f"{routing}: the channels of {names} go different ways, but share one TCP connection; take another routing, like d-mod-k"
+                )
     return out
 
 

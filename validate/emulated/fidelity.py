@@ -1,0 +1,46 @@
+"""Whether a timed run can be believed. Held against each run by itself: one that fails is done again, never averaged in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from validate.replay.result import RowResult
+
+#: idle part of the machine's processors below which they, not the links, may have set the pace
+#: (Handigol et al., "Reproducible network experiments using container-based emulation", CoNEXT 2012, section 5)
+LEAST_IDLE = 0.35
+_MOST_AGAIN = 0.01  # segments sent again, of those of the run
+_OF_RUN = re.compile(r"run (\d+): ")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The runs of a row: seconds of those that hold, and what is wrong with the others."""
+
+    good: tuple[float, ...]
+    doubts: tuple[str, ...]
+
+
+def judge(result: RowResult, dropped: int, segments: float, spinning: bool) -> Judged:
+    """Judge each run of a row. `dropped`: packets that queues lost meanwhile; `segments`: packets that one run takes;
+    `spinning`: the ranks wait without sleeping (a library's own collective), so that idle processors tell nothing.
+    """
+    doubts: list[str] = []
+    good = []
+    told = [_OF_RUN.match(doubt) for doubt in result.doubts]
+    everywhere = [doubt for doubt, of_run in zip(result.doubts, told, strict=True) if not of_run]
+    if dropped:
+        everywhere.append(f"{dropped} packets were dropped")
+    for n, seconds in enumerate(result.seconds):
+        wrong = [doubt for doubt, of_run in zip(result.doubts, told, strict=True) if of_run and int(of_run[1]) == n + 1]
+        if not spinning and (n >= len(result.idle) or result.idle[n] < LEAST_IDLE):
+            idle = f"{100 * result.idle[n]:.0f} %" if n < len(result.idle) else "not known how much"
+            wrong.append(f"run {n + 1}: {idle} of the processors idle, {100 * LEAST_IDLE:.0f} % are needed")
+        again = result.retransmits[n] if n < len(result.retransmits) else 0
+        if again > max(3, _MOST_AGAIN * segments):
+            wrong.append(f"run {n + 1}: {again} of about {segments:.0f} TCP segments were sent again")
+        doubts += wrong
+        if not wrong and not everywhere:
+            good.append(seconds)
+    return Judged(tuple(good), (*everywhere, *doubts))

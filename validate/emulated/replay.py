@@ -1,0 +1,113 @@
+"""Rows replayed on an emulated fabric, until every one has as many runs as asked that can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netsim.output import tell
+from topologies.errors import NetsimError
+from validate.emulated.emulation import Emulation, emulation
+from validate.emulated.fidelity import judge
+from validate.emulated.launch import Mpi, command, environment, failure
+from validate.emulated.lay_out import Layout
+from validate.emulated.options import Options
+from validate.emulated.scale import PAYLOAD
+from validate.replay.plan import write_plan
+from validate.replay.result import RowResult, read_results
+from validate.request import Row
+
+_POLL = 1e-3  #: seconds that a rank sleeps between looks: ranks share processors, and whoever spins takes the network's time
+_LAUNCHES = 3  #: of a row: once, and twice more where runs were disturbed
+_START_UP = 2.0  #: seconds for each rank to come up and to go; and a minute
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A row, the bytes that move in it, and the seconds that it is predicted to take."""
+
+    row: Row
+    size: int
+    predicted: float
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which a run is given up."""
+        return 5 * self.predicted + 30
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of a task: as many runs as were asked for; or doubts, and the last runs, which cannot be believed."""
+
+    predicted: float
+    seconds: tuple[float, ...]
+    wrong: int
+    doubts: tuple[str, ...]
+    good: tuple[float, ...] = ()  #: runs that can be believed, so far
+
+    def after(self, earlier: Replayed, repeat: int) -> Replayed:
+        """This with the good runs of earlier launches."""
+        good = (*earlier.good, *self.good)
+        wrong = earlier.wrong + self.wrong
+        if len(good) >= repeat:
+            return Replayed(self.predicted, good[:repeat], wrong, (), good)
+        return Replayed(self.predicted, self.seconds, wrong, self.doubts, good)
+
+
+def replay(
+    tasks: Sequence[Task], layout: Layout, mpi: Mpi, more: dict[str, str], options: Options, repeat: int
+) -> list[Replayed]:
+    """Build the fabric, run all tasks, run those again that were disturbed. `more`: environment of the ranks.
+
+    Raises NetsimError where a rank fails or a run passes its limit, BackendUnavailable where the fabric cannot be built.
+    """
+    with emulation(layout.plan) as fabric:
+        done = _launched(fabric, tasks, layout, mpi, more, options, repeat)
+        for _ in range(_LAUNCHES - 1):
+            todo = [n for n, row in enumerate(done) if row.doubts]
+            if not todo:
+                break
+            tell(f"emulated: {len(todo)} of {len(tasks)} rows were disturbed ({done[todo[0]].doubts[0]}); running them again")
+            again = _launched(fabric, [tasks[n] for n in todo], layout, mpi, more, options, repeat)
+            for n, row in zip(todo, again, strict=True):
+                done[n] = row if layout.ecmp else row.after(done[n], repeat)  # new connections, new ways: nothing to add up
+    return done
+
+
+def _launched(
+    fabric: Emulation, tasks: Sequence[Task], layout: Layout, mpi: Mpi, more: dict[str, str], options: Options, repeat: int
+) -> list[Replayed]:
+    """All tasks run in one launch of the ranks."""
+    ranks = len(layout.part.endpoints)
+    write_plan(
+        fabric.folder,
+        [task.row for task in tasks],
+        sizes=[task.size for task in tasks],
+        seats=[layout.part.place(task.row.placement).tolist() for task in tasks],
+        repeat=repeat,
+        poll=_POLL,
+        limits=[task.limit for task in tasks],
+    )
+    dropped = sum(drops for _, drops in fabric.counters())
+    program = ["-m", "validate.replay", str(fabric.folder)]
+    fabric.start(command(mpi, fabric.folder, ranks, program), environment(mpi, fabric.folder, more))
+    limit = 60 + _START_UP * ranks + (repeat + 1) * sum(task.limit for task in tasks)
+    code = fabric.wait(limit, watch=layout.ecmp)
+    if code is None:
+        raise NetsimError(f"emulated fabric: the ranks were not done after {limit:.0f} s; ended")
+    if code:
+        raise NetsimError(failure(fabric.folder, code))
+    dropped = sum(drops for _, drops in fabric.counters()) - dropped
+    results = read_results(fabric.folder)
+    ways = layout.taking(fabric.ways()) if layout.ecmp else layout.ways
+    return [
+        _replayed(task, result, layout.seconds(task.row, task.size, ways), dropped)
+        for task, result in zip(tasks, results, strict=True)
+    ]
+
+
+def _replayed(task: Task, result: RowResult, predicted: float, dropped: int) -> Replayed:
+    segments = task.row.schedule.resized(task.size).bytes_sent().sum() / PAYLOAD
+    judged = judge(result, dropped, float(segments), spinning=bool(task.row.native))
+    return Replayed(predicted, result.seconds, result.wrong, judged.doubts, judged.good)
