@@ -90,6 +90,7 @@ def validate(
     if scenario is None:
         raise InputError("netsim validate: Missing argument 'SCENARIO' (netsim --help)")
     target = on or "emulated"
+    _hush_followers(target)
     limit, source = limit_of(max_error), source_of(target)
     options = options_of(option or [], rate=rate, seconds=seconds, queues=queues, routes=routes, python=mpi_python)
     request = request_of(
@@ -111,6 +112,21 @@ def validate(
     if plot:
         _draw(comparison, plot)
     return _verdict(comparison, limit)
+
+
+def _hush_followers(target: str) -> None:
+    """Under a launcher every rank runs this command: rank 0 speaks for all."""
+    import os
+
+    from validate.mpi.quiet import hush, is_leader
+
+    if target == "mpi" and not is_leader():
+        hush()
+    if target == "nccl":
+        from validate.nccl.launched import launched
+
+        if launched(os.environ).rank > 0:
+            hush()
 
 
 def _purge() -> int:

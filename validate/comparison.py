@@ -188,6 +188,10 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
+def _where(point: Point) -> str:
+    return point.rank_map or point.row.job.titles["placement"]
+
+
 def _contest(points: Sequence[Point]) -> Contest:
     """Of those predicted alike (to nine digits) the one that measured best stands for all."""
     best = min(point.predicted for point in points)
@@ -196,4 +200,5 @@ def _contest(points: Sequence[Point]) -> Contest:
     fastest = min(points, key=lambda point: point.measured.median)
     slower = chosen.measured.median / fastest.measured.median - 1
     agree = slower <= max(chosen.measured.variation, fastest.measured.variation)
-    return Contest(chosen.row.name, chosen.measured.bytes, chosen.row.by, fastest.row.by, agree, slower)
+    name = chosen.row.name if chosen.row.name == fastest.row.name else f"{chosen.row.job.fabric.name}, {_where(chosen)}"
+    return Contest(name, chosen.measured.bytes, chosen.row.by, fastest.row.by, agree, slower)

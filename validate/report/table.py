@@ -18,6 +18,8 @@ from validate.report.words import Units, figures, fitted, origin, runs_text, uni
 _ELEMENT = {"double": 8, "int64": 8, "uint64": 8, "half": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "f8e4m3": 1, "f8e5m2": 1}
 _ELEMENT |= {"float": 4, "int32": 4, "uint32": 4, "char": 1}
 
+_REDUCES = (Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.REDUCE)
+
 _TITLES = """\
 #       size         count      type   redop    root     time   algbw   busbw  #wrong  predicted   error      CV
 #        (B)    (elements)                            {time:>7} {rate:>7} {rate:>7}            {time:>7}     (%)     (%)"""
@@ -63,8 +65,8 @@ def row(point: Point, unit: Units) -> str:
     )
     score = f"{_signed(100 * point.error)}  {fitted(100 * m.variation if len(m.seconds) > 1 else nan, 6)}"
     notes = (point.rank_map, "in-place" * m.in_place, "! not trustworthy" * bool(m.doubts))
-    n = elements(m, collective)
-    what = f"{int(m.bytes):12d}  {'N/A' if n is None else n:>12}  {m.dtype:>8}  {m.redop:>6}  {m.root:>6}"
+    n, redop = elements(m, collective), m.redop if collective.op in _REDUCES else "none"
+    what = f"{int(m.bytes):12d}  {'N/A' if n is None else n:>12}  {m.dtype:>8}  {redop:>6}  {m.root:>6}"
     return "  ".join([what, numbers, score, *(note for note in notes if note)])
 
 
@@ -80,4 +82,9 @@ def elements(m: Measured, collective: Collective) -> int | None:
 
 
 def _signed(percent: float) -> str:
-    return f"{percent:+6.2f}" if isfinite(percent) else f"{'-':>6}"
+    """Seven columns with the sign, as many decimals as fit.
+
+    >>> _signed(0.4), _signed(-48.2), _signed(32503.2)
+    ('  +0.40', ' -48.20', ' +32503')
+    """
+    return fitted(percent, 7) if not isfinite(percent) else f"{percent:+7.2f}" if abs(percent) < 999 else f"{percent:+7.0f}"

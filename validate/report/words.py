@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from statistics import median
 from typing import Any
 
-from netsim.units import format_size, format_time
-from validate.comparison import Comparison, Point
+from netsim.units import format_time
+from validate.comparison import Comparison, Order, Point
 from validate.measurement import Measurement
 
 #: targets whose seconds are of a fabric that is slower than the scenario's by a stated constant
@@ -61,8 +62,10 @@ def _said(value: Any) -> str:
 
 
 def subject(point: Point) -> str:
-    """`fat-tree, random(3): ring at 1MiB`."""
-    return f"{point.row.name}: {point.row.by} at {format_size(point.measured.bytes)}" + ", in place" * point.measured.in_place
+    """`fat-tree, random(3): ring at 1MiB`; a case that is named by its algorithm names it once."""
+    name, by = point.row.name, point.row.by
+    who = name if by in name else f"{name}: {by}"
+    return f"{who} at {about(point.measured.bytes)}" + ", in place" * point.measured.in_place
 
 
 def percent(part: float) -> str:
@@ -81,12 +84,23 @@ def figures(comparison: Comparison) -> Iterator[str]:
         n = len(comparison.trusted)
         yield f"median |error| {100 * comparison.median_error:.2f} % of {n} row{'s' * (n != 1)}"
         yield f"worst error {percent(worst.error)}: {subject(worst)}"
-    for order in comparison.orders:
-        raw = "" if _two(order.tau) == _two(order.raw_tau) else f" ({_two(order.raw_tau)} where noise counts as order)"
-        told = f"{order.maps} rank maps of {order.case}: {order.by} at {format_size(order.bytes)}"
-        yield f"Kendall tau {_two(order.tau)}{raw} over {told}"
+    yield from _orders(comparison.orders)
     yield from _winners(comparison)
     yield from _left_out(comparison)
+
+
+def _orders(orders: Sequence[Order]) -> Iterator[str]:
+    """One line for each; above several what they have in common."""
+    known = [order.tau for order in orders if isfinite(order.tau)]
+    if len(orders) > 1 and known:
+        yield f"Kendall tau {_two(median(known))} in the median, {_two(min(known))} at the least, of {len(known)} sets of maps"
+    for order in orders:
+        raw = "" if _two(order.tau) == _two(order.raw_tau) else f" ({_two(order.raw_tau)} where noise counts as order)"
+        who = order.case if order.by in order.case else f"{order.case}: {order.by}"
+        yield (
+            "  " * (len(orders) > 1)
+            + f"Kendall tau {_two(order.tau)}{raw}: {order.maps} rank maps, {who} at {about(order.bytes)}"
+        )
 
 
 def _two(tau: float) -> str:
@@ -101,7 +115,7 @@ def _winners(comparison: Comparison) -> Iterator[str]:
     yield f"the fastest was named in {right} of {len(contests)} contests"
     for contest in contests:
         if not contest.agree:
-            where = f"{contest.name} at {format_size(contest.bytes)}"
+            where = f"{contest.name} at {about(contest.bytes)}"
             yield f"  {where}: predicted {contest.predicted}, measured {contest.measured} ({100 * contest.slower:.2f} % faster)"
 
 
@@ -117,7 +131,9 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
 
 
 def doubt_text(point: Point) -> str:
-    return f"{subject(point)}: {'; '.join(point.measured.doubts)}"
+    """The first doubt, and how many more there are: what is saved has all."""
+    first, *more = point.measured.doubts
+    return f"{subject(point)}: {first}" + f"; {len(more)} more" * bool(more)
 
 
 def runs_text(comparison: Comparison) -> str:
@@ -127,6 +143,17 @@ def runs_text(comparison: Comparison) -> str:
         return "time: one run, or the average that the source gives"
     several = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"time: median of {several} runs"
+
+
+def about(nbytes: float) -> str:
+    """A size in four digits, for words; the table has the exact one.
+
+    >>> about(2**20), about(373184)
+    ('1MiB', '364.4KiB')
+    """
+    units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+    unit, scale = next((unit, scale) for unit, scale in units if nbytes >= scale or scale == 1)
+    return f"{nbytes / scale:.4g}{unit}"
 
 
 def short_time(seconds: float) -> str:
