@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectives.collective import Op
 from topologies.errors import BackendUnavailable, InputError
 from topologies.registry import Table, did_you_mean
 
@@ -76,8 +75,8 @@ class Library(Protocol):
     def receive(self, array: Any, begin: int, count: int, peer: int) -> None:
         """ncclRecv"""
 
-    def collective(self, op: Op, array: Any, count: int, root: int) -> None:
-        """NCCL's own, in place, sums; `count` elements as `in_place` reads them."""
+    def all_reduce(self, array: Any, count: int) -> None:
+        """ncclAllReduce in place, a sum, of the first `count` elements."""
 
     def mark(self) -> Any:
         """An event that is there when all that was put on the stream before it is done."""
@@ -87,30 +86,6 @@ class Library(Protocol):
 
     def seconds(self, begin: Any, end: Any) -> float:
         """Between two events that are there."""
-
-
-class InPlace(NamedTuple):
-    """Arguments of a collective in place: offsets in elements, and how many NCCL wants to be told."""
-
-    send: int
-    receive: int
-    elements: int
-
-
-def in_place(op: Op, count: int, ranks: int, rank: int) -> InPlace:
-    """Where a collective in place sends from and receives to; `count`: elements of the whole vector, as nccl-tests counts size.
-
-    https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/usage/inplace.html
-
-    >>> in_place(Op.REDUCE_SCATTER, 12, ranks=4, rank=2)
-    InPlace(send=0, receive=6, elements=3)
-    """
-    part = count // ranks
-    if op is Op.REDUCE_SCATTER:
-        return InPlace(0, rank * part, part)
-    if op is Op.ALL_GATHER:
-        return InPlace(rank * part, 0, part)
-    return InPlace(0, 0, count)
 
 
 def installed() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from topologies.errors import NetsimError
 from validate.measurement import Measured
 from validate.nccl.library import Library
 from validate.nccl.limited import limited
-from validate.nccl.native import call, environment, whole
+from validate.nccl.native import settings_of, whole
 from validate.nccl.party import Party
 from validate.nccl.replay import Part, part, walk
 from validate.request import Row
@@ -36,10 +36,8 @@ class Here:
 
 
 def elements_of(row: Row) -> int:
-    """Elements (float32) of the payload that really moves: of the size, and where NCCL's own does it a multiple of the ranks."""
-    payload = max(1, round(row.schedule.collective.payload / _FLOAT))
-    ranks = row.schedule.collective.ranks
-    return -(-payload // ranks) * ranks if row.native else payload
+    """Elements (float32) of the payload that really moves."""
+    return max(1, round(row.schedule.collective.payload / _FLOAT))
 
 
 def bytes_of(row: Row) -> float:
@@ -53,7 +51,7 @@ def seats(row: Row) -> list[int]:
 
     >>> from netsim.scenario import load
     >>> from validate.request import rows
-    >>> scenario = {"fabric": {"kind": "crossbar", "hosts": 4}, "placement": {"kind": "explicit", "endpoints": [2, 0, 3, 1]},
+    >>> scenario = {"fabric": {"kind": "single-switch", "hosts": 4}, "placement": {"kind": "explicit", "endpoints": [2, 0, 3, 1]},
     ...             "collective": {"op": "all-reduce", "size": "1KiB"}}
     >>> seats(rows(load(scenario))[0])
     [2, 0, 3, 1]
@@ -69,7 +67,7 @@ def measure(rows: Sequence[Row], repeat: int, here: Here, tell: Callable[[str], 
     """
     connected: tuple[Any, ...] = ()
     for row in rows:
-        settings = environment(row.native, row.schedule.collective.op)
+        settings = settings_of(row.native)
         wanted = (tuple(settings.items()), tuple(seats(row)))
         if wanted != connected:
             if connected:
@@ -99,13 +97,13 @@ def _connect(row: Row, settings: Mapping[str, str], here: Here) -> None:
 def _measured(row: Row, repeat: int, here: Here) -> Measured:
     collective, elements, rank = row.schedule.collective, elements_of(row), seats(row).index(here.party.rank)
     told = {"op": collective.op.value, "ranks": collective.ranks, "root": collective.root, "elements": elements}
-    own = whole(collective, told, rank) if row.native else part(row.schedule, told, rank)
+    own = whole(told, rank) if row.native else part(row.schedule, told, rank)
     with _guarded(_title(row), here):
         memory = _Memory(here.library, own)
 
         def once() -> None:
             if row.native:
-                call(collective, elements, here.library, memory.data)
+                here.library.all_reduce(memory.data, elements)
             else:
                 walk(own.groups, here.library, memory.data, memory.scratch)
 
@@ -147,7 +145,7 @@ def _run(title: str, once: Callable[[], None], memory: _Memory, here: Here) -> t
         if memory.count:
             library.copy(memory.data, 0, memory.before, 0, memory.count)
         here.party.exchange()
-        library.collective(Op.ALL_REDUCE, memory.one, 1, 0)
+        library.all_reduce(memory.one, 1)
         begin = library.mark()
         once()
         end = library.mark()

@@ -86,19 +86,28 @@ def _listen(own: Launched, limit: float) -> dict[int, _Line]:
             f"rank 0: port {own.port}: {error.strerror}; choose another: MASTER_PORT={own.port - 1} is this one"
         ) from None
     with server:
-        while len(lines) < own.size - 1:
-            server.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                connection, _ = server.accept()
-            except TimeoutError:
-                missing = sorted(set(range(1, own.size)) - set(lines))
-                others = f" (nor have {len(missing) - 1} others)" if len(missing) > 1 else ""
-                raise NetsimError(
-                    f"rank {missing[0]}: has not come to rank 0 at {own.address}:{own.port} within {limit:g} s{others}; "
-                    "was it started, and does it reach that address?"
-                ) from None
-            _welcome(connection, own, lines)
+        try:
+            while len(lines) < own.size - 1:
+                server.settimeout(max(0.01, deadline - time.monotonic()))
+                _welcome(_accepted(server, own, limit, lines), own, lines)
+        except BaseException as error:
+            Party(own, lines, limit).fail(str(error) or type(error).__name__)
+            for line in lines.values():
+                line.close()
+            raise
     return lines
+
+
+def _accepted(server: socket.socket, own: Launched, limit: float, lines: dict[int, _Line]) -> socket.socket:
+    try:
+        return server.accept()[0]
+    except TimeoutError:
+        missing = sorted(set(range(1, own.size)) - set(lines))
+        others = f" (nor have {len(missing) - 1} others)" if len(missing) > 1 else ""
+        raise NetsimError(
+            f"rank {missing[0]}: has not come to rank 0 at {own.address}:{own.port} within {limit:g} s{others}; "
+            "was it started, and does it reach that address?"
+        ) from None
 
 
 def _welcome(connection: socket.socket, own: Launched, lines: dict[int, _Line]) -> None:
@@ -138,7 +147,11 @@ def _reach(own: Launched, limit: float) -> dict[int, _Line]:
                 ) from None
             time.sleep(_BETWEEN)
     line = _Line(connection, "rank 0")
-    line.put({"hello": _HELLO, "rank": own.rank, "size": own.size}, deadline)
+    try:
+        line.put({"hello": _HELLO, "rank": own.rank, "size": own.size}, deadline)
+    except NetsimError:
+        line.close()
+        raise
     return {0: line}
 
 
@@ -174,7 +187,7 @@ class _Line:
     def get(self, deadline: float) -> dict[str, Any]:
         while b"\n" not in self._read:
             self._wait(deadline, reading=True)
-            if not self._take():
+            if not self._take() and b"\n" not in self._read:  # its last words may come together with its end
                 raise NetsimError(f"{self.who}: has gone; its own message says why")
         line, _, self._read = self._read.partition(b"\n")
         value = _decoded(line)

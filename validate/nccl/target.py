@@ -9,19 +9,18 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from netsim.output import tell
-from netsim.provenance import provenance
 from topologies.errors import InputError, NetsimError
+from validate.measured.own import scenario_id
 from validate.measurement import Measured, Measurement
 from validate.nccl.channels import aligned
 from validate.nccl.gpu import Gpu, visible_gpus
 from validate.nccl.launched import Launched, launched
 from validate.nccl.library import Library, choose, open_library
 from validate.nccl.measure import Here, bytes_of, measure
-from validate.nccl.native import environment
+from validate.nccl.native import settings_of
 from validate.nccl.options import options_of
 from validate.nccl.party import Party, party
 from validate.nccl.sharing import sharing
@@ -39,7 +38,7 @@ def nccl(request: Request) -> Outcome:
     """
     options = options_of(request.options)
     for row in request.rows:
-        environment(row.native, row.schedule.collective.op)
+        settings_of(row.native)
     gpus, chosen = visible_gpus(), choose(options.library)
     own = _reachable(launched(os.environ))
     _check_ranks(request.rows, own)
@@ -63,13 +62,12 @@ def nccl(request: Request) -> Outcome:
 
 
 def perform(request: Request, here: Here, where: dict[str, Any], notes: Sequence[str]) -> Outcome:
-    """Measure every row and predict it, on all processes alike; the outcome is the same everywhere."""
+    """Measure every row and predict it, on all processes alike; only process 0 predicts."""
     said = tell if here.party.rank == 0 else _nobody
     measured: list[Measured] = list(measure(request.rows, request.repeat, here, said))
     here.party.exchange()  # after this nobody waits for anybody
     predicted = tuple(predicted_of(row) for row in request.rows) if here.party.rank == 0 else ()
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    return Outcome(Measurement("nccl", tuple(measured), when, where, _scenario_id(request), tuple(notes)), predicted)
+    return Outcome(Measurement("nccl", tuple(measured), where=where, notes=tuple(notes)), predicted)
 
 
 def predicted_of(row: Row) -> float:
@@ -82,11 +80,6 @@ def predicted_of(row: Row) -> float:
 
 def _nobody(_: str) -> None:
     """Only process 0 talks."""
-
-
-def _scenario_id(request: Request) -> str:
-    cases = {id(row.job.case): (row.job,) for row in reversed(request.rows) if not row.native}
-    return provenance(request.scenario, list(reversed(cases.values()))).scenario_id
 
 
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -137,7 +130,7 @@ def _check_ranks(rows: Sequence[Row], own: Launched) -> None:
 
 
 def _check_same(request: Request, tied: Party) -> None:
-    asked = [_scenario_id(request), request.repeat, [row.key for row in request.rows]]
+    asked = [scenario_id(request), request.repeat, [row.key for row in request.rows]]
     others = tied.exchange(asked)
     for rank, other in enumerate(others):
         if other != others[0]:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from collectives.collective import Op
 from topologies.errors import BackendUnavailable
-from validate.nccl.library import Floats, Library, in_place, version_of
+from validate.nccl.library import Floats, Library, version_of
 
 
 def cupy(gpu: int) -> Library:
@@ -44,7 +43,6 @@ class _Cupy:
             self._comm = made(ranks, unique_id, rank)
         else:
             self._comm = made(ranks, tuple(byte - 256 * (byte > 127) for byte in unique_id), rank)
-        self._ranks, self._rank = ranks, rank
 
     def close(self) -> None:
         self._comm.destroy()
@@ -87,21 +85,9 @@ class _Cupy:
     def receive(self, array: Any, begin: int, count: int, peer: int) -> None:
         self._comm.recv(_address(array, begin), count, self._nccl.NCCL_FLOAT32, peer, self._stream.ptr)
 
-    def collective(self, op: Op, array: Any, count: int, root: int) -> None:
-        send, receive, n = in_place(op, count, self._ranks, self._rank)
-        ends = _address(array, send), _address(array, receive), n, self._nccl.NCCL_FLOAT32
-        add, stream = self._nccl.NCCL_SUM, self._stream.ptr
-        match op:
-            case Op.ALL_REDUCE:
-                self._comm.allReduce(*ends, add, stream)
-            case Op.REDUCE_SCATTER:
-                self._comm.reduceScatter(*ends, add, stream)
-            case Op.ALL_GATHER:
-                self._comm.allGather(*ends, stream)
-            case Op.BROADCAST:
-                self._comm.broadcast(*ends, root, stream)
-            case Op.REDUCE:
-                self._comm.reduce(*ends, add, root, stream)
+    def all_reduce(self, array: Any, count: int) -> None:
+        at = _address(array, 0)
+        self._comm.allReduce(at, at, count, self._nccl.NCCL_FLOAT32, self._nccl.NCCL_SUM, self._stream.ptr)
 
     def mark(self) -> Any:
         event = self._cupy.cuda.Event()

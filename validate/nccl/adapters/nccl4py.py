@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from collectives.collective import Op
 from topologies.errors import BackendUnavailable
-from validate.nccl.library import INSTALL, Floats, Library, in_place
+from validate.nccl.library import INSTALL, Floats, Library
 
 _FLOAT32, _SUM = 7, 0  # ncclFloat32, ncclSum of nccl.h
 _THREADS = 256
@@ -96,7 +95,6 @@ class _Nccl4py:
     def connect(self, ranks: int, rank: int, unique_id: bytes) -> None:
         self._communicator = self._core.Communicator.init(ranks, rank, self._core.UniqueId.from_bytes(unique_id))
         self._comm = self._nccl.Comm(self._communicator.ptr)
-        self._ranks, self._rank = ranks, rank
 
     def close(self) -> None:
         self._communicator.destroy()
@@ -139,20 +137,9 @@ class _Nccl4py:
     def receive(self, array: Any, begin: int, count: int, peer: int) -> None:
         self._nccl.recv(_address(array, begin), count, _FLOAT32, peer, self._comm, self._handle)
 
-    def collective(self, op: Op, array: Any, count: int, root: int) -> None:
-        send, receive, n = in_place(op, count, self._ranks, self._rank)
-        ends, rest = (_address(array, send), _address(array, receive), n, _FLOAT32), (self._comm, self._handle)
-        match op:
-            case Op.ALL_REDUCE:
-                self._nccl.all_reduce(*ends, _SUM, *rest)
-            case Op.REDUCE_SCATTER:
-                self._nccl.reduce_scatter(*ends, _SUM, *rest)
-            case Op.ALL_GATHER:
-                self._nccl.all_gather(*ends, *rest)
-            case Op.BROADCAST:
-                self._nccl.broadcast(*ends, root, *rest)
-            case Op.REDUCE:
-                self._nccl.reduce(*ends, _SUM, root, *rest)
+    def all_reduce(self, array: Any, count: int) -> None:
+        at = _address(array, 0)
+        self._nccl.all_reduce(at, at, count, _FLOAT32, _SUM, self._comm, self._handle)
 
     def mark(self) -> Any:
         from cuda.core import EventOptions

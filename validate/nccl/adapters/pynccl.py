@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from collectives.collective import Op
-from validate.nccl.library import Floats, Library, in_place, version_of
+from validate.nccl.library import Floats, Library, version_of
 
 _FLOAT32, _SUM = 7, 0  # ncclFloat32, ncclSum of nccl.h
 _ID_BYTES = 128  # of nccl.h; pynccl's structure has 512, of which NCCL reads these
@@ -56,7 +55,6 @@ class _Pynccl:
         whole = ncclUniqueId.from_buffer_copy(unique_id.ljust(ctypes.sizeof(ncclUniqueId), b"\0"))
         self._comm = self._nccl.get_comm()
         self._nccl.comm_init_rank(ctypes.byref(self._comm), ranks, whole, rank)
-        self._ranks, self._rank = ranks, rank
 
     def close(self) -> None:
         self._nccl.comm_destroy(self._comm)
@@ -99,20 +97,9 @@ class _Pynccl:
     def receive(self, array: Any, begin: int, count: int, peer: int) -> None:
         self._nccl.pp_recv(_address(array, begin), count, _FLOAT32, peer, self._comm, self._handle)
 
-    def collective(self, op: Op, array: Any, count: int, root: int) -> None:
-        send, receive, n = in_place(op, count, self._ranks, self._rank)
-        ends, rest = (_address(array, send), _address(array, receive), n, _FLOAT32), (self._comm, self._handle)
-        match op:
-            case Op.ALL_REDUCE:
-                self._nccl.all_reduce(*ends, _SUM, *rest)
-            case Op.REDUCE_SCATTER:
-                self._nccl.reduce_scatter(*ends, _SUM, *rest)
-            case Op.ALL_GATHER:
-                self._nccl.all_gather(*ends, *rest)
-            case Op.BROADCAST:
-                self._nccl.broadcast(*ends, root, *rest)
-            case Op.REDUCE:
-                self._nccl.reduce(*ends, _SUM, root, *rest)
+    def all_reduce(self, array: Any, count: int) -> None:
+        at = _address(array, 0)
+        self._nccl.all_reduce(at, at, count, _FLOAT32, _SUM, self._comm, self._handle)
 
     def mark(self) -> Any:
         event = self._cuda.event(timing=True)

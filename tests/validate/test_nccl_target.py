@@ -1,0 +1,359 @@
+"""The target as a whole with NCCL made of numpy; what it says of what is missing; that the real packages are as we call them."""
+
+import ctypes
+import inspect
+import os
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from nccl_fake import Fake, FakeError, Wires, in_threads
+from test_nccl_processes import free_port, processes
+
+from collectives.schedule import Channel, Round, Schedule
+from netsim.cli import main
+from netsim.scenario import load
+from topologies.errors import BackendUnavailable, InputError, NetsimError
+from validate.measurement import Measurement
+from validate.native import native_rows
+from validate.nccl import library as library_module
+from validate.nccl.gpu import visible_gpus
+from validate.nccl.library import LIBRARIES, choose, open_library, version_of
+from validate.nccl.measure import Here, seats
+from validate.nccl.native import settings_of
+from validate.nccl.options import options_of
+from validate.nccl.party import party
+from validate.nccl.sharing import sharing
+from validate.nccl.target import _check_ranks, _check_same, perform, predicted_of
+from validate.predict import predict
+from validate.request import Outcome, Request, Row, rows
+
+SCENARIO: dict[str, Any] = {
+    "fabric": {"kind": "fat-tree", "k": 4},
+    "ranks": 4,
+    "placement": {"kind": "random", "seed": 3},
+    "collective": {"op": "all-reduce", "size": ["4KiB", "10B"]},
+    "algorithm": "halving-doubling",
+}
+MAPPED = SCENARIO | {"placement": {"kind": "explicit", "endpoints": [9, 2, 4, 0]}}
+
+
+def request(scenario: dict[str, Any] = SCENARIO, native: tuple[str, ...] = (), repeat: int = 2) -> Request:
+    loaded = load(scenario)
+    asked = rows(loaded)
+    return Request(loaded, (*asked, *native_rows(asked, native)), repeat)
+
+
+def replayed(
+    asked: Request, spoil: int = -1, limit: float = 20.0, broken: type[Fake] | None = None
+) -> tuple[list[Any], list[Fake]]:
+    """What each process of a replay gives or raises, and its library; rank `spoil` receives wrong numbers, or is `broken`."""
+    size = asked.rows[0].schedule.collective.ranks
+    wires, port = Wires(size), free_port()
+    libraries = [(broken or Fake)(wires, rank == spoil) if rank == spoil else Fake(wires) for rank in range(size)]
+
+    def run(rank: int) -> Outcome:
+        with party(processes(size, port)[rank], limit) as tied:
+            return perform(asked, Here(tied, libraries[rank], limit), {"library": "fake"}, ())
+
+    return in_threads([partial(run, rank) for rank in range(size)]), libraries
+
+
+def measurement(out: list[Any]) -> Measurement:
+    assert isinstance(out[0], Outcome), out
+    return out[0].measurement
+
+
+def test_rows_are_timed_checked_and_predicted() -> None:
+    asked = request(native=("nccl:ring",))
+    out, libraries = replayed(asked)
+    got = measurement(out)
+    assert [(row.by, row.bytes, len(row.seconds), row.wrong) for row in got.rows] == [
+        ("halving-doubling", 4096.0, 2, 0),
+        ("halving-doubling", 8.0, 2, 0),  # floats are four bytes: 10 B are two of them and a half, and two are moved
+        ("nccl:ring", 4096.0, 2, 0),
+        ("nccl:ring", 8.0, 2, 0),
+    ]
+    expected = [predict(row, size=size) for row, size in zip(asked.rows, (4096, 8, 4096, 8), strict=True)]
+    assert out[0].predicted == pytest.approx(expected)
+    assert got.on == "nccl"
+    assert [len(made.communicators) for made in libraries] == [2] * 4  # one for the replay, one for nccl:ring
+    assert [made.calls.count("close") for made in libraries] == [2] * 4
+
+
+def test_every_run_begins_with_fresh_data_and_a_meeting() -> None:
+    _, libraries = replayed(request({**SCENARIO, "collective": {"op": "all-reduce", "size": "4KiB"}}))
+    once: list[Any] = ["copy", ("all-reduce", 1)]
+    for library in libraries:
+        starts = [n for n in range(len(library.calls)) if library.calls[n : n + 2] == once]
+        assert len(starts) == 3  # two runs after the first
+        assert [len(library.calls[b:e]) for b, e in pairwise(starts)] == [2 + 4 + 2] * 2  # four rounds, two sums
+
+
+def test_communicators_have_the_logical_ranks() -> None:
+    """Process i is at the i-th endpoint, ascending; NCCL's rank is the rank that the map puts there."""
+    asked = request(MAPPED)
+    assert seats(asked.rows[0]) == [3, 1, 2, 0]
+    out, libraries = replayed(asked)
+    assert all(row.wrong == 0 for row in measurement(out).rows)
+    assert [made.communicators[0][1] for made in libraries] == [3, 1, 2, 0]
+    assert len({made.communicators[0][2] for made in libraries}) == 1
+
+
+def test_wrong_elements_come_out_as_such() -> None:
+    out, _ = replayed(request(), spoil=2)
+    assert [row.wrong and row.wrong > 0 for row in measurement(out).rows] == [True, True]
+
+
+class Broken(Fake):
+    """A rank whose NCCL fails."""
+
+    def connect(self, ranks: int, rank: int, unique_id: bytes) -> None:
+        raise FakeError("unhandled cuda error\n(more)")
+
+
+class Stuck(Fake):
+    """A rank whose GPU is never done."""
+
+    def done(self, mark: Any) -> bool:
+        return False
+
+
+def test_what_nccl_says_is_one_line_and_all_ranks_end() -> None:
+    out, _ = replayed(request(), spoil=1, limit=3.0, broken=Broken)
+    assert all(isinstance(error, NetsimError) for error in out)
+    assert "ncclCommInitRank: rank 1: unhandled cuda error (more) (NCCL_DEBUG=INFO says more)" in str(out[1])
+    assert all("\n" not in str(error) for error in out)
+
+
+def test_a_gpu_that_is_never_done_ends_all_ranks() -> None:
+    out, _ = replayed(request(), spoil=3, limit=1.0, broken=Stuck)
+    assert all(isinstance(error, NetsimError) for error in out)
+    assert "halving-doubling, 4096 B: not done after 1 s" in str(out[3])
+
+
+def test_channels_are_predicted_as_they_are_replayed() -> None:
+    """Ten chunks each way: four, one, four, one, against one, four, one, four. Apart 10 chunks' time, in step 4 times 4."""
+    (row,) = rows(load({"fabric": {"kind": "single-switch", "hosts": 2}, "collective": {"op": "all-reduce", "size": "1GiB"}}))
+    first = Channel(tuple(Round([0], [1], [0], n, True) for n in (4, 1, 4, 1)), 4)
+    second = Channel(tuple(Round([1], [0], [0], n, True) for n in (1, 4, 1, 4)), 4)
+    unlike = replace(row, job=replace(row.job, schedule=Schedule(row.schedule.collective, (first, second), "unlike")))
+    assert predicted_of(unlike) == pytest.approx(8 / 5 * predict(unlike), rel=1e-3)
+
+
+def test_without_a_gpu_a_line_and_code_4(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    try:
+        visible_gpus()
+    except BackendUnavailable:
+        pass
+    else:
+        pytest.skip("there is a GPU here")
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text("fabric: {kind: fat-tree, k: 4}\ncollective: {op: all-reduce, size: 1MiB}\n")
+    assert main(["validate", str(scenario), "--on", "nccl"]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("no CUDA device: ")
+    assert len(err.splitlines()) == 1
+
+
+class Driver:
+    """libcuda, as far as it is asked."""
+
+    def __init__(self, count: int = 2, code: int = 0) -> None:
+        self.count, self.code = count, code
+
+    def cuInit(self, flags: int) -> int:
+        return self.code
+
+    def cuDeviceGetCount(self, count: Any) -> int:
+        ctypes.cast(count, ctypes.POINTER(ctypes.c_int))[0] = self.count
+        return 0
+
+    def cuDeviceGetName(self, text: Any, length: int, device: int) -> int:
+        text.value = b"GPU"
+        return 0
+
+    def cuDeviceGetPCIBusId(self, text: Any, length: int, device: int) -> int:
+        text.value = f"0000:{device:02x}:00.0".encode()
+        return 0
+
+
+def test_what_the_driver_says_of_its_gpus() -> None:
+    assert [(g.number, g.name, g.bus) for g in visible_gpus(lambda _: Driver())] == [
+        (0, "GPU", "0000:00:00.0"),
+        (1, "GPU", "0000:01:00.0"),
+    ]
+    with pytest.raises(BackendUnavailable, match="no CUDA device: the driver shows none"):
+        visible_gpus(lambda _: Driver(count=0))
+    with pytest.raises(BackendUnavailable, match="no CUDA device: the driver says error 100"):
+        visible_gpus(lambda _: Driver(code=100))
+
+
+def test_the_first_package_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: set[str] = set()
+    monkeypatch.setattr(library_module, "_found", lambda module: module in there)
+    with pytest.raises(BackendUnavailable, match="none of nccl4py, pynccl, cupy is installed; pip install"):
+        choose(None)
+    there |= {"cupy", "pynccl"}
+    assert choose(None) == "pynccl"
+    assert choose("cupy") == "cupy"
+    with pytest.raises(BackendUnavailable, match="NCCL: nccl4py is not installed; pip install"):
+        choose("nccl4py")
+    there.add("nccl.core")
+    assert choose(None) == "nccl4py"
+    with pytest.raises(InputError, match="did you mean 'nccl4py'"):
+        choose("nccl4pi")
+
+
+def test_a_package_that_does_not_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(gpu: int) -> Any:
+        raise OSError("libnccl.so.2: cannot open\nshared object")
+
+    monkeypatch.setattr(LIBRARIES, "load", lambda name: broken)
+    with pytest.raises(BackendUnavailable, match=r"NCCL: cupy does not work here: libnccl.so.2: cannot open; pip") as caught:
+        open_library("cupy", 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_are_checked() -> None:
+    assert options_of({"library": "cupy", "share": "hostid", "limit": "5s"}) == type(options_of({}))("cupy", "hostid", 5.0)
+    for given, message in (
+        ({"limits": "5s"}, "--option limits: the target nccl has none of this name, did you mean 'limit'"),
+        ({"share": "yes"}, "--option share=yes: must be one of multirank, hostid"),
+        ({"library": "nccl"}, "--option library=nccl: no such NCCL library"),
+        ({"limit": "0s"}, "--option limit=0s: must be longer"),
+    ):
+        with pytest.raises(InputError, match=message):
+            options_of(given)
+
+
+def test_several_ranks_on_a_gpu_need_a_new_nccl_or_a_word() -> None:
+    assert sharing(4, (2, 30, 3), None, 1).environment["NCCL_MULTI_RANK_GPU_ENABLE"] == "1"
+    with pytest.raises(BackendUnavailable, match=r"NCCL 2\.28\.9: 4 ranks on one GPU: it allows one"):
+        sharing(4, (2, 28, 9), None, 1)
+    assert sharing(4, (2, 28, 9), "hostid", 1).environment["NCCL_HOSTID"] == "netsim-1"
+    assert any("share a GPU" in note for note in sharing(4, (2, 28, 9), "hostid", 1).notes)
+
+
+def test_ranks_need_a_process_each() -> None:
+    with pytest.raises(InputError, match=r"4 ranks, and 2 processes started by torchrun; start one for each rank: torchrun"):
+        _check_ranks(request().rows, processes(2, 1)[0])
+    _check_ranks(request().rows, processes(4, 1)[0])
+
+
+def test_processes_with_another_scenario_are_told() -> None:
+    port = free_port()
+    asked = [request(), request(MAPPED)]
+
+    def run(rank: int) -> None:
+        with party(processes(2, port)[rank], 10.0) as tied:
+            _check_same(asked[rank], tied)
+
+    for error in in_threads([partial(run, rank) for rank in range(2)]):
+        assert isinstance(error, InputError)
+        assert "rank 1: runs another scenario" in str(error)
+
+
+def test_a_collective_of_another_library_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--native mpich:ring: --on nccl runs NCCL's own: nccl:ring, nccl:tree"):
+        settings_of("mpich:ring")
+
+
+class Watching(Fake):
+    """Notes what NCCL would read when its communicator is made."""
+
+    def connect(self, ranks: int, rank: int, unique_id: bytes) -> None:
+        super().connect(ranks, rank, unique_id)
+        self.calls.append(("NCCL_ALGO", os.environ.get("NCCL_ALGO")))
+
+
+def test_the_algorithm_is_in_the_environment_while_the_communicator_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NCCL_ALGO", raising=False)
+    asked = request(SCENARIO | {"ranks": 4}, native=("nccl:tree",))
+    alone = Request(asked.scenario, tuple(_of_one_rank(row) for row in asked.rows), 1)
+    (outcome,), (library,) = replayed(alone, spoil=0, broken=Watching)
+    assert isinstance(outcome, Outcome), outcome
+    assert [call[1] for call in library.calls if call[0] == "NCCL_ALGO"] == [None, "Tree"]
+    assert "NCCL_ALGO" not in os.environ
+
+
+def _of_one_rank(row: Row) -> Row:
+    """The environment is of a process, and here ranks are threads: so one rank."""
+    scenario = {**SCENARIO, "ranks": 1, "algorithm": "ring"}
+    (alone, *_) = rows(load(scenario))
+    return Row(alone.job, row.size, row.name, row.native)
+
+
+# The packages themselves, as far as they can be looked at without a GPU.
+
+
+def test_nccl4py_is_called_as_it_is() -> None:
+    core = pytest.importorskip("nccl.core", reason="nccl4py is not installed")
+    bindings = pytest.importorskip("nccl.bindings.nccl")
+    cuda = pytest.importorskip("cuda.core")
+    for name, arguments in (
+        ("send", ["sendbuff", "count", "datatype", "peer", "comm", "stream"]),
+        ("recv", ["recvbuff", "count", "datatype", "peer", "comm", "stream"]),
+        ("all_reduce", ["sendbuff", "recvbuff", "count", "datatype", "op", "comm", "stream"]),
+    ):
+        assert list(inspect.signature(getattr(bindings, name)).parameters) == arguments
+    assert (int(core.FLOAT32), int(core.SUM)) == (7, 0)
+    assert list(inspect.signature(core.Communicator.init).parameters) == ["nranks", "rank", "unique_id", "config"]
+    assert bytes(core.UniqueId.from_bytes(bytes(range(128)))) == bytes(range(128))
+    assert bindings.Comm(core.Communicator(5).ptr).handle == 5
+    for name in ("abort", "destroy"):
+        assert list(inspect.signature(getattr(core.Communicator, name)).parameters) == ["self"]
+    assert list(inspect.signature(core.mem_alloc).parameters) == ["size", "device"]
+    assert {"owner"} <= set(inspect.signature(cuda.Buffer.from_handle).parameters)
+    assert {"src", "stream"} <= set(inspect.signature(cuda.Buffer.copy_from).parameters)
+    assert list(inspect.signature(cuda.launch).parameters) == ["stream", "config", "kernel", "kernel_args"]
+    cuda.EventOptions(timing_enabled=True)
+    cuda.LaunchConfig(grid=1, block=256)
+    assert issubclass(bindings.NCCLError, Exception)
+
+
+def test_cupy_is_called_as_it_is() -> None:
+    cupy = pytest.importorskip("cupy", reason="cupy is not installed")
+    from cupy.cuda import nccl
+
+    if not nccl.available:
+        pytest.skip("cupy finds no libnccl.so.2")
+    said = {name: getattr(nccl.NcclCommunicator, name).__doc__ for name in ("send", "recv", "allReduce")}
+    assert "send(self, intptr_t sendbuf, size_t count, int datatype, int peer, intptr_t stream)" in said["send"]
+    assert "recv(self, intptr_t recvbuf, size_t count, int datatype, int peer, intptr_t stream)" in said["recv"]
+    assert "size_t count, int datatype, int op, intptr_t stream)" in said["allReduce"]
+    assert (nccl.NCCL_FLOAT32, nccl.NCCL_SUM) == (7, 0)
+    wanted = bytes if int(cupy.__version__.split(".")[0]) >= 14 else tuple
+    assert isinstance(nccl.get_unique_id(), wanted)
+
+
+def test_pynccl_is_called_as_it_is() -> None:
+    binding = pytest.importorskip("pynccl.binding", reason="pynccl is not installed")
+    for name, arguments in (("ncclSend", 6), ("ncclRecv", 6), ("ncclAllReduce", 7), ("ncclCommInitRank", 4)):
+        assert len(getattr(binding.libnccl, name).argtypes) == arguments
+    assert ctypes.sizeof(binding.ncclUniqueId) >= 128
+    from pynccl import Nccl
+
+    assert {"get_version", "get_unique_id", "get_comm", "comm_init_rank", "comm_abort", "pp_send", "pp_recv"} <= set(dir(Nccl))
+
+
+def test_the_sum_of_pynccl_is_one() -> None:
+    """Its kernel walks a grid: here a grid of one thread, of which numpy is the memory."""
+    from validate.nccl.adapters.pynccl import _add
+
+    class Grid:
+        grid = staticmethod(lambda _: 0)
+        gridsize = staticmethod(lambda _: 1)
+
+    target, source = np.zeros(8, np.float32), np.arange(8, dtype=np.float32)
+    _add(Grid)(target, 2, source, 3, 4)
+    assert target.tolist() == [0, 0, 3, 4, 5, 6, 0, 0]
+
+
+def test_versions_are_taken_apart() -> None:
+    assert version_of(23000) == (2, 30, 0)
