@@ -1,0 +1,213 @@
+"""Measure the tables of docs/validation.md on emulated fabrics and write them: python benchmarks/validation/run.py
+
+Each line of PLAN is one `netsim validate`, whose measurement is kept under docs/measurements/emulated/; one that is there is not
+measured again, so that an interrupted run goes on where it was: --again measures all anew, --page only writes the page.
+Some forty minutes on a machine that does nothing else; runs that something disturbed are repeated and then told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from validate.asked import request_of
+from validate.comparison import Comparison, Point, compare
+from validate.measured import file_outcome
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+KEPT = ROOT / "docs" / "measurements" / "emulated"
+PAGE = ROOT / "docs" / "validation.md"
+FABRICS = {
+    "fat-tree": "fat-tree k=4, d-mod-k",
+    "fat-tree-polarised": "fat-tree k=4, polarised ECMP",
+    "bigraph": "BiGraph m=2 n=8",
+    "torus": "torus 4×4",
+}
+MPICH = ("mpich:ring", "mpich:reduce_scatter_allgather", "mpich:recursive_doubling", "mpich:tree")
+OPEN_MPI = ("openmpi:ring", "openmpi:rabenseifner", "openmpi:recursive_doubling")
+
+
+@dataclass(frozen=True)
+class Set:
+    """One `netsim validate`: the scenario's name, the name of what it leaves, and its options."""
+
+    scenario: str
+    kept: str
+    options: tuple[str, ...] = ()
+    open_mpi: bool = False
+
+    @property
+    def source(self) -> Path:
+        return HERE / f"{self.scenario}.yaml"
+
+    @property
+    def file(self) -> Path:
+        return KEPT / f"{self.kept}.json"
+
+
+def _natives(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for name in names for word in ("--native", name))
+
+
+STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "1500ms")) for f in FABRICS]
+RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2s")) for f in FABRICS]
+MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12")) for f in ("fat-tree", "bigraph")]
+WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "2s", *_natives(MPICH))) for f in FABRICS]
+WINNERS_OPEN = [Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "2s", *_natives(OPEN_MPI)), True) for f in FABRICS]
+OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all")]
+PLAN = [*STRUCTURED, *RANDOM, *MAPS, *OTHERS, *WINNERS, *WINNERS_OPEN]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="*", help="measure these only, such as fat-tree-maps")
+    parser.add_argument("--again", action="store_true", help="measure what was measured before, too")
+    parser.add_argument("--page", action="store_true", help="measure nothing, write the page")
+    parser.add_argument(
+        "--open-mpi", metavar="PYTHON", help="a Python whose environment has openmpi and mpi4py; else those sets are left"
+    )
+    chosen = parser.parse_args()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for one in PLAN if not chosen.page else ():
+        if (chosen.sets and one.kept not in chosen.sets) or (one.file.exists() and not (chosen.again or chosen.sets)):
+            continue
+        if one.open_mpi and not chosen.open_mpi:
+            print(f"{one.kept}: left out: no --open-mpi PYTHON", file=sys.stderr)
+            continue
+        python = ("--mpi-python", chosen.open_mpi) if one.open_mpi else ()
+        print(f"{datetime.now(UTC):%H:%M:%S} {one.kept}", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "netsim", "validate", str(one.source), *one.options, *python, "--save", str(one.file)]
+        code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+        if code not in (0, 3):
+            return code
+    keep(PAGE, list(page({one.kept: comparison(one) for one in PLAN if one.file.exists()})))
+    return 0
+
+
+def comparison(one: Set) -> Comparison:
+    """What a kept measurement says, beside what netsim said when it was taken."""
+    request = request_of(str(one.source), [], one.file, repeat=None, maps=0, native=[], options={})
+    return compare(file_outcome(request, one.file), request.rows)
+
+
+def keep(path: Path, lines: Sequence[str]) -> None:
+    """Put the lines between the marks of the page."""
+    text = path.read_text()
+    begin = text.index("-->\n", text.index("<!-- measured: ")) + len("-->\n")
+    path.write_text(text[:begin] + "\n".join(lines) + "\n" + text[text.index("<!-- end of measured -->") :])
+
+
+def page(found: dict[str, Comparison]) -> Iterator[str]:
+    """The generated part of the page."""
+    if not found:
+        return
+    first = next(iter(found.values())).measurement
+    dates = sorted(c.measurement.date[:10] for c in found.values())
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    yield f"Measured {when} on {first.where['machine']}; {first.where['mpi']}; {first.where['fabric']}."
+    yield ""
+    yield "| what | rows | of them trusted | median error | worst error | median CV | worst CV |"
+    yield "|---|---|---|---|---|---|---|"
+    groups = {
+        "structured: natural order, dealt over leaves, HDRM; ten runs each": STRUCTURED,
+        "random rank maps": RANDOM,
+        "twelve rank maps": MAPS,
+        "64 ranks": OTHERS[:1],
+        "all-to-all": OTHERS[1:],
+        "ring, halving-doubling, tree beside MPICH's own": WINNERS,
+        "the same beside Open MPI's own": WINNERS_OPEN,
+    }
+    for title, sets in groups.items():
+        points = [p for one in sets if one.kept in found for p in found[one.kept].points]
+        if points:
+            yield f"| {title} | {summary(points)} |"
+    yield ""
+    yield from orders(found)
+    yield from winners(found)
+    yield from schedules(found)
+
+
+def summary(points: Sequence[Point]) -> str:
+    """`rows | trusted | median | worst | CVs`."""
+    good = [p for p in points if p.trusted]
+    if not good:
+        return f"{len(points)} | 0 | | | |"
+    worst = max((p.error for p in good), key=abs)
+    spread = [p.measured.variation for p in good]
+    errors = f"{100 * median(abs(p.error) for p in good):.2f} % | {100 * worst:+.2f} %"
+    return f"{len(points)} | {len(good)} | {errors} | {100 * median(spread):.2f} % | {100 * max(spread):.2f} %"
+
+
+def orders(found: dict[str, Comparison]) -> Iterator[str]:
+    """Whether rank maps come out in the right order."""
+    yield "### The order of twelve rank maps"
+    yield ""
+    yield "| fabric | schedule | maps | Kendall τ-b, differences within the CV tied | every difference counted |"
+    yield "|---|---|---|---|---|"
+    for one in MAPS:
+        for order in found[one.kept].orders if one.kept in found else ():
+            yield f"| {one.scenario.removesuffix('-maps')} | {order.by} | {order.maps} | {order.tau:.3f} | {order.raw_tau:.3f} |"
+    yield ""
+
+
+def winners(found: dict[str, Comparison]) -> Iterator[str]:
+    """Who is fastest of ring, halving-doubling, tree and the library's own."""
+    yield "### Ring, halving-doubling or tree"
+    yield ""
+    contests = [(one, c) for one in (*WINNERS, *WINNERS_OPEN) if one.kept in found for c in found[one.kept].contests]
+    agreed = sum(c.agree for _, c in contests)
+    if contests:
+        share = 100 * agreed / len(contests)
+        yield f"The predicted winner is the measured one in {agreed} of {len(contests)} cells ({share:.0f} %)."
+        yield ""
+    yield "| fabric | with | rank map | predicted fastest | measured fastest | its lead over the predicted | agree |"
+    yield "|---|---|---|---|---|---|---|"
+    for one, c in contests:
+        fabric, _, mpi = one.kept.partition("-winners-")
+        where = f"| {FABRICS[fabric]} | {mpi} | {c.name} |"
+        yield f"{where} {c.predicted} | {c.measured} | {100 * c.slower:.2f} % | {'yes' if c.agree else 'no'} |"
+    yield ""
+
+
+def schedules(found: dict[str, Comparison]) -> Iterator[str]:
+    """One table for each fabric: schedules down, rank maps across, error and CV in the cells."""
+    for name, title in FABRICS.items():
+        points = [
+            p
+            for one in (*STRUCTURED, *RANDOM)
+            if one.scenario.rsplit("-", 1)[0] == name and one.kept in found
+            for p in found[one.kept].points
+        ]
+        if not points:
+            continue
+        columns = list(dict.fromkeys(_map(p) for p in points))
+        yield f"### {title}: error (CV) in per cent"
+        yield ""
+        yield "| schedule | " + " | ".join(columns) + " |"
+        yield "|---" * (len(columns) + 1) + "|"
+        for by in dict.fromkeys(p.measured.by for p in points):
+            cells = {_map(p): cell(p) for p in points if p.measured.by == by}
+            yield f"| {by} | " + " | ".join(cells.get(column, "") for column in columns) + " |"
+        yield ""
+
+
+def _map(point: Point) -> str:
+    return point.row.job.titles["placement"]
+
+
+def cell(point: Point) -> str:
+    """`+0.31 (0.12)`, or why there is no figure."""
+    if point.measured.doubts:
+        return f"not trusted: {point.measured.doubts[0]}"
+    return f"{100 * point.error:+.2f} ({100 * point.measured.variation:.2f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
