@@ -22,6 +22,8 @@ from validate.replay.result import RowResult
 from validate.replay.wire import Late
 from validate.request import Outcome, Request, Row
 
+#: the number of ranks on this machine, as hydra, Open MPI, PALS and Slurm tell it
+_LOCAL_RANKS = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "PALS_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE")
 _INSTALL = "pip install 'netsim-codesign[mpi]', or mpi4py beside the cluster's own MPI"
 
 
@@ -32,7 +34,7 @@ def mpi(request: Request) -> Outcome:
     where rows need different settings of the library; NetsimError never on one rank alone: what befalls one ends all.
     """
     options = read_options(request.options)
-    _set(_shared_environment(request.rows))
+    _set(_shared_environment(request.rows, _crowded_machine()))
     world = _world(len({e for row in request.rows for e in row.placement.endpoint.tolist()}))
     library = _library(request.rows)
     try:
@@ -52,14 +54,20 @@ def mpi(request: Request) -> Outcome:
     return _outcome(request, done, seated, {"mpi": library, "machines": len(set(machines)), "poll": poll})
 
 
-def _shared_environment(rows: Sequence[Row]) -> dict[str, str]:
+def _crowded_machine() -> bool:
+    """Whether the launcher says, before MPI starts, that this machine has more ranks than cores."""
+    told = next((os.environ[name] for name in _LOCAL_RANKS if name in os.environ), "")
+    return told.isdigit() and int(told) > (os.cpu_count() or 1)
+
+
+def _shared_environment(rows: Sequence[Row], crowded: bool) -> dict[str, str]:
     """The variables that the rows' own collectives of the library need. Raises InputError where they differ."""
     out: dict[str, str] = {}
     names = list(dict.fromkeys(row.native for row in rows if row.native))
     for name in names:
         if name.startswith("nccl:"):
             raise InputError(f"{name}: is NCCL's; use --on nccl")
-        for variable, value in environment(name).items():
+        for variable, value in environment(name, crowded=crowded).items():
             if out.setdefault(variable, value) != value:
                 raise InputError(f"{names[0]}, {name}: an MPI library reads its settings once, at its start; run them one by one")
     return out
@@ -81,7 +89,7 @@ def _world(needed: int) -> Any:
         raise BackendUnavailable(f"--on mpi: no MPI: {reason}; {_INSTALL}") from None
     world = MPI.COMM_WORLD
     if world.size == 1 and needed > 1:
-        name = MPI.Get_library_version().split(",")[0].split("\n")[0].strip()
+        name = _name(MPI.Get_library_version())
         start = f"mpiexec -n {needed} netsim validate … --on mpi"
         raise BackendUnavailable(f"--on mpi: 1 rank for {needed} endpoints; start it with {name}'s own launcher: {start}")
     return world
@@ -91,12 +99,21 @@ def _library(rows: Sequence[Row]) -> str:
     """The library, by its first line. Raises BackendUnavailable where rows ask for the own collective of another."""
     from mpi4py import MPI
 
-    name = " ".join(MPI.Get_library_version().split("\n")[0].replace("\t", " ").strip("\0 ,").split())
+    name = _name(MPI.Get_library_version())
     family = "openmpi" if "Open MPI" in name else "mpich" if "MPICH" in name else ""
     for row in rows:
         if row.native and row.native.partition(":")[0] != family:
             raise BackendUnavailable(f"{row.native}: the library at hand is {name}; leave it out, or start another MPI")
     return name
+
+
+def _name(version: str) -> str:
+    """A library's name and version, of the much that it says.
+
+    >>> _name("MPICH Version:      5.0.2\\nMPICH Release date: unknown"), _name("Open MPI v5.0.11, package: Open MPI root@host")
+    ('MPICH 5.0.2', 'Open MPI v5.0.11')
+    """
+    return " ".join(version.partition("\n")[0].partition(",")[0].replace("Version:", "").replace("\0", "").split())
 
 
 def _look_around(world: Any, options: Options) -> tuple[list[str], float]:
