@@ -3,6 +3,9 @@
 import ctypes
 import inspect
 import os
+import runpy
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nccl_fake import Fake, FakeError, Wires, in_threads
+from ruamel.yaml import YAML
 from test_nccl_processes import free_port, processes
 
 from collectives.schedule import Channel, Round, Schedule
@@ -145,20 +149,39 @@ def test_channels_are_predicted_as_they_are_replayed() -> None:
     assert predicted_of(unlike) == pytest.approx(8 / 5 * predict(unlike), rel=1e-3)
 
 
-def test_without_a_gpu_a_line_and_code_4(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.fixture
+def no_gpu() -> str:
+    """What is said of it; the test is skipped where there is one."""
     try:
         visible_gpus()
-    except BackendUnavailable:
-        pass
-    else:
-        pytest.skip("there is a GPU here")
+    except BackendUnavailable as error:
+        return str(error)
+    pytest.skip("there is a GPU here")
+
+
+def test_without_a_gpu_a_line_and_code_4(no_gpu: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text("fabric: {kind: fat-tree, k: 4}\ncollective: {op: all-reduce, size: 1MiB}\n")
     assert main(["validate", str(scenario), "--on", "nccl"]) == 4
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("no CUDA device: ")
-    assert len(err.splitlines()) == 1
+    assert capsys.readouterr() == ("", f"{no_gpu}\n")
+    assert no_gpu.startswith("no CUDA device: ")
+
+
+PROBE = Path(__file__).parents[2] / "tools" / "nccl_probe.py"
+
+
+def test_the_probe_without_a_gpu_says_a_line_and_ends_with_4(no_gpu: str, tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, str(PROBE), str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (4, "", f"{no_gpu}\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_probe_replays_a_scenario_that_is_one() -> None:
+    probe = runpy.run_path(str(PROBE))
+    scenario = YAML(typ="safe").load(probe["_SCENARIO"].format(ranks=4))
+    assert [(row.by, row.schedule.collective.ranks) for row in rows(load(scenario))] == [("halving-doubling", 4)] * 3 + [
+        ("ring", 4)
+    ] * 3
 
 
 class Driver:

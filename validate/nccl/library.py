@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from topologies.errors import BackendUnavailable, InputError
+from topologies.errors import BackendUnavailable, InputError, NetsimError
 from topologies.registry import Table, did_you_mean
 
 Floats = NDArray[np.float32]
@@ -122,7 +122,9 @@ def open_library(name: str, gpu: int) -> Library:
     """The library on a GPU, as CUDA numbers those that are visible. Raises BackendUnavailable where it does not work."""
     try:
         library: Library = LIBRARIES.load(name)(gpu)
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+    except NetsimError:
+        raise
+    except Exception as error:  # whatever a package of others raises while it looks for a library, a driver, a GPU
         told = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise BackendUnavailable(f"NCCL: {name} does not work here: {told}; {INSTALL}, or choose another by library=") from error
     return library
