@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-PATIENCE = 10.0  #: seconds after which a group that does not end is a deadlock
+PATIENCE = 60.0  #: seconds after which a group that does not end is a deadlock
 
 
 class FakeError(Exception):
@@ -132,7 +132,7 @@ class Fake:
         return [call for call in self.calls if isinstance(call, list)]
 
 
-def in_threads(work: list[Any], limit: float = 30.0) -> list[Any]:
+def in_threads(work: list[Any], limit: float = 120.0) -> list[Any]:
     """What each of the functions gives or raises, all run at once."""
     out: list[Any] = [None] * len(work)
 

@@ -25,6 +25,7 @@ from topologies.errors import BackendUnavailable, InputError, NetsimError
 from validate.measurement import Measurement
 from validate.native import native_rows
 from validate.nccl import library as library_module
+from validate.nccl import target
 from validate.nccl.gpu import visible_gpus
 from validate.nccl.library import LIBRARIES, choose, open_library, version_of
 from validate.nccl.measure import Here, seats
@@ -53,7 +54,7 @@ def request(scenario: dict[str, Any] = SCENARIO, native: tuple[str, ...] = (), r
 
 
 def replayed(
-    asked: Request, spoil: int = -1, limit: float = 20.0, broken: type[Fake] | None = None
+    asked: Request, spoil: int = -1, limit: float = 60.0, broken: type[Fake] | None = None
 ) -> tuple[list[Any], list[Fake]]:
     """What each process of a replay gives or raises, and its library; rank `spoil` receives wrong numbers, or is `broken`."""
     size = asked.rows[0].schedule.collective.ranks
@@ -111,6 +112,32 @@ def test_communicators_have_the_logical_ranks() -> None:
 def test_wrong_elements_come_out_as_such() -> None:
     out, _ = replayed(request(), spoil=2)
     assert [row.wrong and row.wrong > 0 for row in measurement(out).rows] == [True, True]
+
+
+def test_the_target_deals_out_gpus_and_only_process_0_has_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires, places, opened = Wires(4), processes(4, free_port()), []
+
+    def opening(name: str, gpu: int) -> Fake:
+        opened.append((name, gpu))
+        return Fake(wires)
+
+    monkeypatch.setattr(target, "visible_gpus", lambda: visible_gpus(lambda _: Driver(count=4)))
+    monkeypatch.setattr(target, "choose", lambda name: "fake")
+    monkeypatch.setattr(target, "launched", lambda environment: places.pop())
+    monkeypatch.setattr(target, "open_library", opening)
+    out = in_threads([partial(target.nccl, request(native=("nccl:tree",)))] * 4)
+    (outcome,) = (came for came in out if isinstance(came, Outcome))
+    assert sorted(came.code for came in out if isinstance(came, SystemExit)) == [0, 0, 0]
+    assert sorted(opened) == [("fake", n) for n in range(4)]
+    assert [row.wrong for row in outcome.measurement.rows] == [0] * 4
+    assert len(outcome.predicted) == 4
+    where = outcome.measurement.where
+    assert {key: where[key] for key in ("library", "nccl", "ranks_on_a_gpu", "started_by")} == {
+        "library": "fake 1.0",
+        "nccl": "2.30.0",
+        "ranks_on_a_gpu": 1,
+        "started_by": "torchrun",
+    }
 
 
 class Broken(Fake):
