@@ -106,7 +106,7 @@ def validate(
         check_target(path)
     outcome = _replayed(target, request, source)
     if save:
-        _keep(outcome, request, maps, save)
+        _keep(outcome, request, save)
     comparison = _compared(outcome, request)
     deliver(_text(comparison, request, as_json), file)
     if plot:
@@ -172,11 +172,11 @@ def _replayed(target: str, request: Request, source: Path | None) -> Outcome:
         return stamped(TARGETS.load(target)(request), request)
 
 
-def _keep(outcome: Outcome, request: Request, maps: int, path: Path) -> None:
+def _keep(outcome: Outcome, request: Request, path: Path) -> None:
     from netsim.output import tell, write_whole
     from validate.measured import as_saved
 
-    text = as_saved(outcome, request, maps)
+    text = as_saved(outcome, request)
     write_whole(path, lambda file: file.write_bytes(text.encode()))
     tell(f"wrote {path}")
 

@@ -200,5 +200,6 @@ def _contest(points: Sequence[Point]) -> Contest:
     fastest = min(points, key=lambda point: point.measured.median)
     slower = chosen.measured.median / fastest.measured.median - 1
     agree = slower <= max(chosen.measured.variation, fastest.measured.variation)
-    name = chosen.row.name if chosen.row.name == fastest.row.name else f"{chosen.row.job.fabric.name}, {_where(chosen)}"
+    alike = len({point.row.name for point in points}) == 1
+    name = chosen.row.name if alike else f"{chosen.row.job.fabric.name}, {_where(chosen)}"
     return Contest(name, chosen.measured.bytes, chosen.row.by, fastest.row.by, agree, slower)

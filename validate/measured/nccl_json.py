@@ -40,8 +40,9 @@ def nccl_json(data: Mapping[str, Any], name: str, ranks: int, op: str) -> Measur
         raise InputError(f"{name}: results: no rows; was the test cut off?")
     rows = [row for i, result in enumerate(results) for row in _rows(result, named, op, n, f"{name}: results[{i}]")]
     notes = ("times are of the CPU (-C), not of the GPU",) * any("cpu_time" in (r.get("out_of_place") or {}) for r in results)
-    if len(rows) < len(results):
-        notes += ("rows of 0 bytes left out",)
+    empty = sum(result.get("size") == 0 for result in results)
+    if empty:
+        notes += (f"{empty} row{'s' * (empty != 1)} of 0 bytes left out",)
     where = hardware(devices) | ({"nccl": _version(data["nccl_version"])} if "nccl_version" in data else {})
     return Measurement("nccl-tests", joined(rows), date=str(data.get("start_time", "")), where=where, notes=notes)
 

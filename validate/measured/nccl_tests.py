@@ -21,10 +21,13 @@ _TESTS = {
 _PROGRAM = re.compile(r"\b([a-z][a-z_0-9]*)_perf\b")
 
 
-def op_of(line: str, at: str) -> str:
-    """The operation whose program a line names, "" where it names none. Raises InputError for one that netsim has not."""
+def op_of(line: str, at: str = "") -> str:
+    """The operation whose program a line names, "" where it names none.
+
+    Raises InputError for one that netsim has not, where `at` says that the line names a program and nothing else.
+    """
     found = _PROGRAM.search(line)
-    if found is None:
+    if found is None or (found[1] not in _TESTS and not at):
         return ""
     if found[1] not in _TESTS:
         raise InputError(f"{at}: {found[0]}: not a collective that netsim predicts; these are: {', '.join(_TESTS)}")

@@ -58,10 +58,11 @@ def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Outp
     for number_, raw in enumerate(lines, 1):
         line, at = unlabelled(raw), f"{name}:{number_}"
         if not line.startswith("#"):
-            if re.match(r"\d+(\s|$)", line):
-                _read_row(line.split(), outputs[-1], ranks, op, at)
+            words = line.split()
+            if line[:1].isdigit() and (words[0].isdigit() or len(words) == len(outputs[-1].columns)):
+                _read_row(words, outputs[-1], ranks, op, at)
             else:
-                called = op_of(line, at) or called
+                called = op_of(line) or called
         elif _START.match(line):
             if outputs[-1].columns or outputs[-1].devices:
                 outputs.append(_Output())
@@ -104,6 +105,7 @@ def _measured(
     head: dict[str, str], cells: dict[str, str], in_place: bool, named: str, asked: str, ranks: int, at: str
 ) -> Measured:
     redop, root = head.get("redop", "none"), whole(head.get("root", "-1"), "root", at)
+    time = microseconds(next(cells[place] for place in _PLACES if place in cells), "time", at)
     algbw, busbw = (number(cells[column], column, at) for column in ("algbw", "busbw"))
     ratio = busbw / algbw if algbw >= 1 else float("nan")  # two decimals tell too little of less
     return Measured(
@@ -112,7 +114,7 @@ def _measured(
         op=named or op_by_looks(asked, redop, root, ratio, ranks, at),
         bytes=whole(head["size"], "size", at),
         ranks=ranks,
-        seconds=(microseconds(next(cells[place] for place in _PLACES if place in cells), "time", at),),
+        seconds=(time,),
         wrong=_wrong(cells.get("#wrong", "N/A"), at),
         redop=redop,
         root=root,
@@ -144,7 +146,7 @@ def _notes(outputs: Sequence[_Output], ranks: int) -> Iterator[str]:
         yield f"the file does not say how many ranks there were: taken to be {ranks}"
     empty = sum(output.empty for output in outputs)
     if empty:
-        yield f"{empty} rows of 0 bytes left out"
+        yield f"{empty} row{'s' * (empty != 1)} of 0 bytes left out"
     if not all(output.ended for output in outputs):
         yield "the output ends without its summary: the test may have been cut off"
     if any("cputime" in output.columns for output in outputs):

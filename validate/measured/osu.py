@@ -59,7 +59,7 @@ def osu(lines: Sequence[str], name: str, ranks: int) -> Measurement:
             dtype = _TYPES.get(typed[1], typed[1].removeprefix("MPI_").lower())
         elif title and re.match(r"#\s*Size\b", line):
             columns = _columns(line, at)
-        elif title and re.match(r"\d+(\s|$)", line):
+        elif title and line[:1].isdigit():
             rows.append(_row(line.split(), columns, title["test"], dtype, ranks, at))
     if not rows:
         raise InputError(f"{name}:{len(lines)}: no rows; expected lines of a size and a latency: was the output cut off?")

@@ -27,14 +27,23 @@ class Saved:
     native: tuple[str, ...] = ()  #: collectives of the library
 
 
-def as_saved(outcome: Outcome, request: Request, maps: int) -> str:
+def as_saved(outcome: Outcome, request: Request) -> str:
     """The measurement as `validate.measurement` writes it, with `netsim`, `predicted`, `maps` and `native` beside it."""
     data = json.loads(as_json(outcome.measurement))
     data["netsim"] = version()
     data["predicted"] = [seconds if isfinite(seconds) else None for seconds in outcome.predicted]
-    data["maps"] = maps
+    data["maps"] = _maps(request)
     data["native"] = list(dict.fromkeys(row.native for row in request.rows if row.native))
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _maps(request: Request) -> int:
+    """How many rank maps each case was asked for; 0 where rows are named by their case alone."""
+    names: dict[int, set[str]] = {}
+    for row in request.rows:
+        if row.name != (row.job.case.title or row.job.fabric.name):
+            names.setdefault(id(row.job.case), set()).add(row.name)
+    return max(map(len, names.values()), default=0)
 
 
 def scenario_id(request: Request) -> str:

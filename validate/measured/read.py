@@ -25,7 +25,7 @@ def read_measurement(path: str | Path, *, ranks: int = 0, op: str = "") -> Measu
     """
     path = Path(path)
     name, text = str(path), text_of(path)
-    if text.lstrip().startswith(("{", "[")):
+    if text.lstrip().startswith("{"):
         data = json_object(text, name)
         if is_own(data):
             return own_measurement(data, name)

@@ -34,15 +34,13 @@ def text_of(path: Path) -> str:
 
 
 def json_object(text: str, name: str) -> dict[str, Any]:
-    """The object that a JSON text is. Raises InputError with line and column."""
+    """The object that a text beginning with { is. Raises InputError with line and column."""
     try:
-        data = json.loads(text)
+        data: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}; was the file cut off?") from None
     except RecursionError:
         raise InputError(f"{name}: not a measurement: nested too deeply") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{name}: a list or a value; a measurement is one JSON object")
     return data
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 def figure(comparison: Comparison) -> Figure:
     """The picture; rows that netsim predicts nothing for have no place in it. Raises InputError where none is left."""
-    points = [point for point in comparison.points if point.error == point.error]
+    points = [point for point in comparison.points if isfinite(point.error)]
     if not points:
         raise InputError("plot: no row that was predicted and measured: nothing to draw")
     with styled():
@@ -73,9 +73,7 @@ def _times(axes: Axes, points: Sequence[Point], names: Sequence[str], whose: str
         [low, high], [low * (1 - BAND), high * (1 - BAND)], [low * (1 + BAND), high * (1 + BAND)], color="0.9", lw=0
     )
     axes.plot([low, high], [low, high], color="0.45", lw=1, zorder=1)
-    for point in points:
-        median, runs = point.measured.median, point.measured.seconds
-        _mark(axes, point, names, point.predicted, median, (median - min(runs), max(runs) - median))
+    _marks(axes, points, names, lambda point, seconds: seconds)
     for axis in (axes.xaxis, axes.yaxis):
         ticks = _ticks(low, high)
         axis.set_ticks(ticks, [format_time(t).replace("us", "µs") for t in ticks])
@@ -94,10 +92,7 @@ def _errors(axes: Axes, points: Sequence[Point], names: Sequence[str]) -> None:
     axes.set(xscale="log", xlim=(low, high), ylim=(-reach, reach))
     axes.axhspan(-100 * BAND, 100 * BAND, color="0.9", lw=0)
     axes.axhline(0, color="0.45", lw=1, zorder=1)
-    for point in points:
-        runs = [100 * (t / point.predicted - 1) for t in point.measured.seconds]
-        at = 100 * point.error
-        _mark(axes, point, names, point.predicted, at, (at - min(runs), max(runs) - at))
+    _marks(axes, points, names, lambda point, seconds: 100 * (seconds / point.predicted - 1))
     ticks = _ticks(low, high)
     axes.xaxis.set_ticks(ticks, [format_time(t).replace("us", "µs") for t in ticks])
     axes.xaxis.set_ticks([], minor=True)
@@ -107,22 +102,19 @@ def _errors(axes: Axes, points: Sequence[Point], names: Sequence[str]) -> None:
     axes.set_ylabel("measured / predicted − 1 (%)")
 
 
-def _mark(axes: Axes, point: Point, names: Sequence[str], x: float, y: float, spread: tuple[float, float]) -> None:
-    """A point with its bar; hollow where it is not to be trusted."""
-    n = names.index(point.row.by)
-    axes.errorbar(
-        [x],
-        [y],
-        yerr=[[max(0.0, spread[0])], [max(0.0, spread[1])]],
-        color=colour(n),
-        marker=marker(n),
-        markersize=5,
-        markerfacecolor="white" if point.measured.doubts else colour(n),
-        elinewidth=1,
-        capsize=2,
-        alpha=0.85,
-        linestyle="none",
-    )
+def _marks(axes: Axes, points: Sequence[Point], names: Sequence[str], height: Callable[[Point, float], float]) -> None:
+    """The points schedule by schedule, with bars from the fastest run to the slowest; hollow where not to be trusted."""
+    for n, name in enumerate(names):
+        for doubtful in (False, True):
+            own = [point for point in points if point.row.by == name and bool(point.measured.doubts) is doubtful]
+            if not own:
+                continue
+            at = [height(point, point.measured.median) for point in own]
+            low = [max(0.0, y - height(point, min(point.measured.seconds))) for point, y in zip(own, at, strict=True)]
+            high = [max(0.0, height(point, max(point.measured.seconds)) - y) for point, y in zip(own, at, strict=True)]
+            fill = "white" if doubtful else colour(n)
+            style: Any = {"color": colour(n), "marker": marker(n), "markersize": 5, "markerfacecolor": fill, "alpha": 0.85}
+            axes.errorbar([p.predicted for p in own], at, [low, high], elinewidth=1, capsize=2, linestyle="none", **style)
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -20,9 +20,10 @@ _ELEMENT |= {"float": 4, "int32": 4, "uint32": 4, "char": 1}
 
 _REDUCES = (Op.ALL_REDUCE, Op.REDUCE_SCATTER, Op.REDUCE)
 
-_TITLES = """\
-#       size         count      type   redop    root     time   algbw   busbw  #wrong  predicted   error      CV
-#        (B)    (elements)                            {time:>7} {rate:>7} {rate:>7}            {time:>7}     (%)     (%)"""
+#: (title, its unit, width) of each column
+_COLUMNS = [("size", "(B)", 12), ("count", "(elements)", 12), ("type", "", 8), ("redop", "", 6), ("root", "", 6)]
+_COLUMNS += [("time", "({time})", 7), ("algbw", "({rate})", 6), ("busbw", "({rate})", 6), ("#wrong", "", 6)]
+_COLUMNS += [("predicted", "({time})", 9), ("error", "(%)", 7), ("CV", "(%)", 6)]
 
 
 def table(comparison: Comparison, scenario: str = "") -> str:
@@ -32,19 +33,26 @@ def table(comparison: Comparison, scenario: str = "") -> str:
     lines = [f"# netsim {version()}   scenario {measurement.scenario_id or '?'}   {scenario}"]
     lines += [f"# {line}" for line in origin(measurement)]
     lines += [f"# {runs_text(comparison)}; error: measured/predicted - 1; CV: standard deviation/mean of the runs", "#"]
-    lines += _TITLES.format(time=f"({unit.time})", rate=f"({unit.rate})").splitlines()
+    lines += titles(unit)
     for _, points in groupby(comparison.points, key=lambda point: (point.case, point.row.by)):
         lines += block(list(points), unit)
     lines += ["#", *(f"# {line}" for line in figures(comparison))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
+def titles(unit: Units) -> list[str]:
+    """Two lines: what the columns are, and their units."""
+    names = [name.rjust(width) for name, _, width in _COLUMNS]
+    measures = [text.format(time=unit.time, rate=unit.rate).rjust(width) for _, text, width in _COLUMNS]
+    return ["#" + "  ".join(words)[1:] for words in (names, measures)]
+
+
 def block(points: Sequence[Point], unit: Units) -> Iterator[str]:
     """The rows of one schedule in one case, under a line that says which."""
     first = points[0]
     job, m = first.row.job, first.measured
-    titles = f"routing: {job.titles['routing']}" + ("" if first.rank_map else f"   placement: {job.titles['placement']}")
-    yield f"# {first.case}: {m.op} by {first.row.by}   ranks: {m.ranks}   {titles}   engine: {job.titles['engine']}"
+    ways = f"routing: {job.titles['routing']}" + ("" if first.rank_map else f"   placement: {job.titles['placement']}")
+    yield f"# {first.case}: {m.op} by {first.row.by}   ranks: {m.ranks}   {ways}   engine: {job.titles['engine']}"
     for point in points:
         yield row(point, unit)
 

@@ -35,7 +35,7 @@ def fitted(value: float, width: int) -> str:
     """A number in so many columns with as many decimals as fit, at most two.
 
     >>> fitted(1.5, 7), fitted(123456.7, 7), fitted(float("nan"), 7)
-    ('   1.50', '123457', '      -')
+    ('   1.50', ' 123457', '      -')
     """
     if not isfinite(value):
         return f"{'-':>{width}}"
