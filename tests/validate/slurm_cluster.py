@@ -58,11 +58,25 @@ def _path() -> str:
 class Cluster:
     folder: Path
 
-    def call(self, *command: str, cwd: Path | None = None, limit: float = 50, **more: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *command: str, cwd: Path | None = None, limit: float = 30, **more: str) -> subprocess.CompletedProcess[str]:
         """Run one of Slurm's commands. Raises TimeoutExpired."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH", "PMI"))}
         env = clean | {"SLURM_CONF": f"{self.folder}/slurm.conf", "PATH": _path()} | more
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=limit, check=False)
+
+    def submit(self, script: str, cwd: Path, limit: float = 180, **more: str) -> int:
+        """Submit a script and wait for it; its exit code. `sbatch --wait` would look after 2, 10, 42 seconds only.
+
+        Raises RuntimeError where it is not done after `limit` seconds.
+        """
+        sent = self.call("sbatch", "--parsable", script, cwd=cwd, **more)
+        job, end = sent.stdout.strip(), time.monotonic() + limit
+        while time.monotonic() < end:
+            told = dict(word.partition("=")[::2] for word in self.call("scontrol", "show", "job", job).stdout.split())
+            if told.get("JobState", "") not in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING"):
+                return int(told["ExitCode"].split(":")[0]) if "ExitCode" in told else -1
+            time.sleep(0.2)
+        raise RuntimeError(f"job {job} was not done after {limit} s: {sent.stderr}\n{self.said()}")
 
     def said(self) -> str:
         """The last lines of every log, for a failure's message."""

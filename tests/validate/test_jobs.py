@@ -10,11 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectives.hosts import host_name
@@ -26,10 +28,12 @@ from topologies.errors import InputError, UnknownKind
 from topologies.formats.hostlist import expand
 from validate.jobs import JOBS, write_job
 from validate.jobs.hostlist import fold
+from validate.jobs.options import OF_TARGETS
 from validate.jobs.rank_files import mpich_machinefile, openmpi_rankfile
 from validate.jobs.slurm_topology import tree
 from validate.predict import predict
 from validate.request import rows
+from validate.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden_jobs"
@@ -232,6 +236,23 @@ def test_the_job_carries_the_very_scenario(example: str, tmp_path: Path) -> None
     assert copy.source.data == scenario.source.data or (tmp_path / "inputs").is_dir()
 
 
+def test_the_job_carries_files_of_the_same_name_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "hosts").write_text("h1\nh0\n")
+    (tmp_path / "hosts").write_text("h2\nh3\n")
+    (tmp_path / "measured.yaml").write_text("overhead: [{time: 3us}]\n")
+    cases = [{"name": name, "placement": {"kind": "explicit", "file": name}} for name in ("a/hosts", "hosts")]
+    text = {k: v for k, v in JOB.items() if k != "placement"} | {"calibration": "measured.yaml", "compare": cases}
+    (tmp_path / "s.yaml").write_text(json.dumps(text))
+    scenario = load(tmp_path / "s.yaml")
+    paths = job(tmp_path / "job", scenario=tmp_path / "s.yaml")
+    copies = {p.relative_to(tmp_path / "job").as_posix() for p in paths if p.parent.name == "inputs"}
+    assert copies == {"inputs/hosts", "inputs/1-hosts", "inputs/measured.yaml"}
+    copy = load(tmp_path / "job" / "scenario.yaml")
+    assert provenance(copy, build_all(copy)).scenario_id == provenance(scenario, build_all(scenario)).scenario_id
+    assert [case.name for case in copy.cases] == ["a/hosts", "hosts"]
+
+
 def test_the_limit_leaves_room_for_every_run(tmp_path: Path) -> None:
     scenario = load(JOB | {"collective": {"op": "all-reduce", "size": ["16GiB", "1TiB"]}})
     made = rows(scenario)
@@ -244,6 +265,7 @@ def test_the_limit_leaves_room_for_every_run(tmp_path: Path) -> None:
 machines = st.lists(st.sampled_from(["n0", "n1", "gpu-07", "a.b"]), min_size=1, max_size=20)
 
 
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(machines)
 def test_rank_files_say_where_each_rank_is(machines: list[str]) -> None:
     assert [line.split("=")[1].split()[0] for line in openmpi_rankfile(machines).splitlines()] == machines
@@ -256,6 +278,7 @@ def test_rank_files_say_where_each_rank_is(machines: list[str]) -> None:
 name = st.from_regex(r"[a-z]{1,2}-?[0-9]{0,3}", fullmatch=True)
 
 
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(st.lists(name, min_size=1, max_size=30, unique=True))
 def test_host_lists_fold_and_unfold(names: list[str]) -> None:
     assert sorted(expand(fold(names))) == sorted(names)
@@ -350,6 +373,12 @@ def test_cases_on_other_hosts_need_jobs_of_their_own(tmp_path: Path) -> None:
     two = {"collective": JOB["collective"], "compare": [{"name": "a", "fabric": JOB["fabric"]}, {"name": "b", "fabric": servers}]}
     with pytest.raises(InputError, match="a cluster is one fabric"):
         job(tmp_path / "job", scenario=two)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_options_of_targets_are_known(target: str) -> None:
+    module = {"emulated": "validate.emulated.options", "mpi": "validate.mpi.options", "nccl": "validate.nccl.options"}[target]
+    assert OF_TARGETS[target] == tuple(f.name for f in fields(import_module(module).Options))
 
 
 def test_every_kind_is_tested() -> None:

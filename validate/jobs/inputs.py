@@ -22,7 +22,7 @@ def inputs(scenario: Scenario, rows: Sequence[Row], name: str) -> dict[str, byte
     """
     files: dict[str, bytes] = {}
     renamed: dict[str, str] = {}
-    for file in dict.fromkeys(file for row in rows for file in _named(row.job.specs)):
+    for file in dict.fromkeys(file for row in rows for file in _files(row)):
         path = file.beside(scenario.source.folder)
         try:
             contents = path.read_bytes()
@@ -31,6 +31,13 @@ def inputs(scenario: Scenario, rows: Sequence[Row], name: str) -> dict[str, byte
         renamed[str(file)] = _free(path.name, contents, files)
         files[renamed[str(file)]] = contents
     return {name: _yaml(_with(scenario.source.data, renamed)).encode(), **files}
+
+
+def _files(row: Row) -> Iterator[NamedFile]:
+    """The files that a row's case names: what its kinds read, and measured parameters, whose contents the resolved case has."""
+    yield from _named(row.job.specs)
+    if isinstance(row.job.case.calibration, str):
+        yield NamedFile(row.job.case.calibration)
 
 
 def _named(value: Any) -> Iterator[NamedFile]:

@@ -14,10 +14,10 @@ from topologies.registry import did_you_mean
 _ON = {"slurm": ("mpi", "nccl", "emulated"), "mpijob": ("mpi", "nccl"), "torchrun": ("nccl",)}
 
 #: options that are handed on: the target checks their values when the job runs
-_TARGETS = {
+OF_TARGETS = {
     "emulated": ("rate", "seconds", "queues", "routes", "python", "launcher"),
-    "mpi": ("hosts",),
-    "nccl": ("library",),
+    "mpi": ("hosts", "poll", "limit"),
+    "nccl": ("library", "share", "limit"),
 }
 
 
@@ -46,7 +46,7 @@ def read_options(kind: str, given: Mapping[str, Any]) -> Options:
     on = given.get("on") or _ON.get(kind, ("mpi",))[0]
     if kind in _ON and on not in _ON[kind]:
         raise InputError(f"--job {kind}: on: {on!r}; such a job runs {' or '.join(_ON[kind])}")
-    of_target = _TARGETS.get(on, ())
+    of_target = OF_TARGETS.get(on, ())
     own = [f.name for f in fields(Options) if f.name != "target"]
     read: dict[str, Any] = {"on": on, "target": {}}
     for name, value in given.items():

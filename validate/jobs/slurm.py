@@ -12,6 +12,11 @@ from validate.jobs.rank_files import slurm_hostfile
 from validate.jobs.slurm_topology import topology_conf, topology_yaml, tree
 
 _SCRIPT, _HOSTS = "job.sbatch", "processes.hosts"
+_HOW = {
+    "mpi": "by MPI, {processes} processes on {nodes} nodes",
+    "nccl": "by NCCL, {processes} processes on {nodes} nodes, one for each GPU",
+    "emulated": "on a fabric emulated on one node, {processes} ranks",
+}
 
 
 def slurm(plan: Plan) -> dict[str, str]:
@@ -40,36 +45,30 @@ def _script(plan: Plan) -> Iterator[str]:
 
 
 def _about(plan: Plan) -> Iterator[str]:
-    seats = plan.seats
-    where = {"mpi": "by MPI", "nccl": "by NCCL", "emulated": "on a fabric emulated on one node"}[plan.options.on]
-    yield f"# netsim: {plan.name} replayed {where}, {plan.processes} processes" + (
-        "" if plan.options.on == "emulated" else f" on {len(seats.hosts)} nodes"
-    )
+    yield f"# netsim: {plan.name} replayed {_HOW[plan.options.on].format(processes=plan.processes, nodes=len(plan.seats.hosts))}"
     yield "#"
-    yield "#   submit, in this folder, which all nodes must see:    sbatch job.sbatch"
+    yield "#   submit, in this folder, which all nodes must see:     sbatch job.sbatch"
     yield f"#   it leaves {RESULT} there; predicted beside measured:  netsim validate {SCENARIO} --on {RESULT}"
     yield "#"
-    yield "# Settings from the environment: NETSIM, the program (default: netsim)" + (
-        ""
-        if plan.options.on == "nccl"
-        else ";\n# NETSIM_MPI, how srun speaks with your MPI (srun --mpi=list): "
-        + ("pmi2 (default) for MPICH, pmix for Open MPI" if plan.options.on == "emulated" else "pmix (default), pmi2 for MPICH")
-    )
-    if plan.options.on != "emulated" and not seats.named:
+    yield "# Settings from the environment:"
+    yield "#   NETSIM      the program; default: netsim"
+    if plan.options.on == "mpi":
+        yield "#   NETSIM_MPI  how srun speaks with your MPI (srun --mpi=list): pmix, the default, for Open MPI; pmi2 for MPICH"
+    if plan.options.on != "emulated" and not plan.seats.named:
         yield "# The fabric is no real one, so its hosts have no machines: the nodes that Slurm gives stand for them, in order."
         yield "# To say which: netsim validate … --job slurm --option hostfile=FILE, a machine a line."
 
 
 def _resources(plan: Plan) -> Iterator[str]:
-    seats, emulated = plan.seats, plan.options.on == "emulated"
-    nodes, each = (1, plan.processes) if emulated else (len(seats.hosts), max(seats.hosts.values()))
+    hosts, emulated = plan.seats.hosts, plan.options.on == "emulated"
     yield f"#SBATCH --job-name={plan.slug}"
-    yield f"#SBATCH --nodes={nodes}"
-    yield f"#SBATCH --ntasks={plan.processes}"
-    if seats.named and not emulated:
-        yield f"#SBATCH --nodelist={fold(seats.hosts)}"
+    yield f"#SBATCH --nodes={1 if emulated else len(hosts)}"
+    if not emulated:
+        yield f"#SBATCH --ntasks={plan.processes}"
+    if plan.seats.named and not emulated:
+        yield f"#SBATCH --nodelist={fold(hosts)}"
     if plan.options.on == "nccl":
-        yield f"#SBATCH --gpus-per-node={each}"
+        yield f"#SBATCH --gpus-per-node={max(hosts.values())}"
     yield f"#SBATCH --time={_clock(plan.minutes)}"
     yield "#SBATCH --exclusive"
     yield "#SBATCH --output=job-%j.log"
