@@ -1,7 +1,8 @@
 """Predicted beside measured: errors row by row, whether rank maps come out in the right order, and who is fastest.
 
 The error of a row is measured/predicted − 1, the measured time being the median of its runs: +5 % means that the real thing took
-5 % longer than netsim says. Rows with doubts are shown and left out of every figure.
+5 % longer than netsim says. Rows with doubts, and rows that the scenario's calibration was fitted on, are shown and left out of
+every figure.
 """
 
 from __future__ import annotations
@@ -34,8 +35,14 @@ class Point:
 
     @property
     def trusted(self) -> bool:
-        """Whether the row counts: no doubts, and predicted."""
-        return not self.measured.doubts and isfinite(self.error)
+        """Whether the row counts: predicted, no doubts, and not what the scenario's calibration was fitted on."""
+        return isfinite(self.error) and not self.measured.doubts and not self.fitted
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the calibration of the scenario was fitted on this very row, which proves nothing then."""
+        calibration = self.row.job.calibration
+        return calibration is not None and (self.row.name, self.row.by, int(self.measured.bytes)) in calibration.fitted_on
 
     @property
     def case(self) -> str:

@@ -187,3 +187,11 @@ def test_the_picture_has_every_point(tmp_path: Path, maps: int, count: int):
         assert (tmp_path / name).stat().st_size > 5000
     with pytest.raises(InputError, match=r"x\.pdf: a plot's name must end in"):
         draw(result, tmp_path / "x.pdf")
+
+
+def test_what_a_calibration_was_fitted_on_proves_nothing(tmp_path: Path):
+    (tmp_path / "fitted.yaml").write_text("efficiency: {all: 0.9}\nfitted_on: [[ring, ring, 256KiB]]\n")
+    asked = rows_of(RING_AND_TREE | {"calibration": str(tmp_path / "fitted.yaml")})
+    result = compared(asked, (1.0, 2.0), [(1.1,), (2.04,)])
+    assert [point.trusted for point in result.points] == [False, True]
+    assert "# left out of these figures: 1 row that the calibration was fitted on" in table(result).splitlines()

@@ -58,6 +58,7 @@ def _result(point: Point, scaled: bool) -> dict[str, Any]:
         },
         "predicted": {"seconds": _number(point.predicted)},
         "error": _number(point.error),
+        "fitted": point.fitted,
         "trusted": point.trusted,
     }
 

@@ -72,7 +72,7 @@ def row(point: Point, unit: Units) -> str:
         ]
     )
     score = f"{_signed(100 * point.error)}  {fitted(100 * m.variation if len(m.seconds) > 1 else nan, 6)}"
-    notes = (point.rank_map, "in-place" * m.in_place, "! not trustworthy" * bool(m.doubts))
+    notes = (point.rank_map, "in-place" * m.in_place, "fitted on" * point.fitted, "! not trustworthy" * bool(m.doubts))
     n, redop = elements(m, collective), m.redop if collective.op in _REDUCES else "none"
     what = f"{int(m.bytes):12d}  {'N/A' if n is None else n:>12}  {m.dtype:>8}  {redop:>6}  {m.root:>6}"
     return "  ".join([what, numbers, score, *(note for note in notes if note)])

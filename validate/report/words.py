@@ -123,6 +123,10 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
     unknown = [point for point in comparison.points if not isfinite(point.error)]
     if unknown:
         yield f"not predicted: {', '.join(dict.fromkeys(point.row.by for point in unknown))}"
+    fitted = [point for point in comparison.points if point.fitted]
+    if fitted:
+        rows = "1 row that" if len(fitted) == 1 else f"{len(fitted)} rows that"
+        yield f"left out of these figures: {rows} the calibration was fitted on"
     doubtful = comparison.doubtful
     if doubtful:
         rows = "1 row" if len(doubtful) == 1 else f"{len(doubtful)} rows"
