@@ -16,7 +16,7 @@ from collectives.placement import Placement
 from collectives.schedule import Schedule
 from netsim.engine import ENGINES
 from netsim.engine.calibration import Calibration
-from netsim.engine.wiring import wiring
+from netsim.engine.wiring import check_classes
 from netsim.scenario.calibration import read_calibration, written
 from netsim.scenario.jobs import INHERITED
 from netsim.scenario.kinds import Kind, NamedFile, Spec, kind_of, shortened
@@ -236,7 +236,7 @@ def _calibration(scenario: Scenario, case: Case, fabric: Fabric) -> Calibration 
         if isinstance(said, str):
             said = read_calibration(NamedFile(said).beside(scenario.source.folder))
         calibration = said.values
-        wiring(fabric, calibration)
+        check_classes(fabric, calibration)
         if "calibration" not in inspect.signature(ENGINES.load(case.engine.kind)).parameters:
             raise InputError(f"engine {case.engine.kind}: takes no calibration; leave it out, or take engine: flow")
         return calibration

@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("netsim.commands.show:show", "Print the resolved scenario, its sizes and its bound; run nothing."),
     "check": ("netsim.commands.check:check", "Check scenario files: every fault with file:line:col."),
     "validate": ("validate.command:validate", "Replay a scenario on real MPI or NCCL: predicted beside measured."),
+    "calibrate": ("validate.calibrate.command:calibrate", "Fit what hosts and protocols add to the wires, from measurements."),
     "list": ("netsim.commands.kinds:kinds", "List topologies, algorithms, placements, routings and engines."),
     "schema": ("netsim.commands.schema:schema", "Print the JSON Schema of scenarios, for editors."),
     "doctor": ("netsim.commands.doctor:doctor", "Say what netsim finds on this machine."),

@@ -39,6 +39,7 @@ class Calibration:
     efficiency: Mapping[str, float] = field(default_factory=dict)
     duplex: Mapping[str, float] = field(default_factory=dict)
     reduction: float = inf
+    source: str = ""  #: what measured them: a target such as "emulated", whose hosts are not those of a cluster
     fitted_on: tuple[tuple[str, str, int], ...] = ()  #: name, schedule and bytes of the measurements behind the values
 
     @property

@@ -86,28 +86,38 @@ class Wiring:
 
 
 def wiring(fabric: Fabric, calibration: Calibration | None = None) -> Wiring:
-    """What flows share on a fabric. Raises InputError where the calibration names a class of links that the fabric has not."""
+    """What flows share on a fabric. Classes of links that it has not (an excerpt may lack some) change nothing."""
     if calibration is None or not (calibration.efficiency or calibration.duplex):
         return Wiring(fabric, fabric.capacity, frozen([], np.int32))
-    usable = fabric.capacity * _of_links(fabric, "efficiency", calibration.efficiency, 1.0)
-    factor = _of_links(fabric, "duplex", calibration.duplex, 2.0)
+    usable = fabric.capacity * _of_links(fabric, calibration.efficiency, 1.0)
+    factor = _of_links(fabric, calibration.duplex, 2.0)
     factor = np.minimum(factor[::2], factor[1::2])
     cables = np.flatnonzero(factor < 2.0)
     both = factor[cables] * (usable[2 * cables] + usable[2 * cables + 1]) / 2
     return Wiring(fabric, frozen(np.append(usable, both), np.float64), frozen(cables, np.int32))
 
 
-def _of_links(fabric: Fabric, noun: str, values: Mapping[str, float], default: float) -> Floats:
+def check_classes(fabric: Fabric, calibration: Calibration) -> None:
+    """Raises InputError where a calibration names a class of links that the fabric has not."""
+    known = list(dict.fromkeys(said for name in link_classes(fabric)[1] for said in _said(name)))
+    for noun, values in (("efficiency", calibration.efficiency), ("duplex", calibration.duplex)):
+        for name in values:
+            if name not in known:
+                raise InputError(f"{noun}: no links {name!r} in {fabric.name}{did_you_mean(name, known)}")
+
+
+def _of_links(fabric: Fabric, values: Mapping[str, float], default: float) -> Floats:
     """The value of every link: that of its direction, else of both directions, else of all."""
     of_link, names = link_classes(fabric)
-    known = {name: (name, "-".join(name.split("→")), "-".join(reversed(name.split("→"))), "all") for name in names}
-    for said in values:
-        if not any(said in ways for ways in known.values()):
-            listed = list(dict.fromkeys(way for ways in known.values() for way in ways[:2]))
-            raise InputError(f"{noun}: no links {said!r} in {fabric.name}{did_you_mean(said, ['all', *listed])}")
-    of_class = [next((values[way] for way in known[name] if way in values), default) for name in names]
+    of_class = [next((values[said] for said in _said(name) if said in values), default) for name in names]
     found: Floats = np.array(of_class)[of_link]
     return found
+
+
+def _said(name: str) -> tuple[str, ...]:
+    """What `host→leaf` may be called, the narrowest first."""
+    low, _, high = name.partition("→")
+    return name, f"{low}-{high}", f"{high}-{low}", "all"
 
 
 def link_classes(fabric: Fabric) -> tuple[NDArray[np.int16], tuple[str, ...]]:

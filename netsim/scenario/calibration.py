@@ -110,6 +110,7 @@ class CalibrationText(Written):
             efficiency={name: e.value for name, e in (self.efficiency or {}).items()},
             duplex={name: d.value for name, d in (self.duplex or {}).items()},
             reduction=self.reduction.value if self.reduction else inf,
+            source=self.source or "",
             fitted_on=tuple((name, by, int(size)) for name, by, size in self.fitted_on or ()),
         )
 

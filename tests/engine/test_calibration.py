@@ -22,6 +22,7 @@ from netsim.engine.flow import flow
 from netsim.engine.loads import loads
 from netsim.engine.sharing import ByLatency
 from netsim.engine.together import Tenant, flow_together
+from netsim.engine.wiring import check_classes
 from topologies.clos import leaf_spine
 from topologies.errors import InputError
 from topologies.fabric import Fabric
@@ -148,5 +149,7 @@ def test_anything_equals_the_referee(data, routing, duplex, efficiency, sharing)
 
 
 def test_links_that_are_not_there() -> None:
+    wrong = Calibration(efficiency={"host→leef": 0.5, "spine-core": 0.5})
     with pytest.raises(InputError, match=r"efficiency: no links 'host→leef' in leaf-spine.*did you mean 'host→leaf'"):
-        times(messages([0], [1], 1.0), Calibration(efficiency={"host→leef": 0.5}))
+        check_classes(FABRIC, wrong)
+    assert times(messages([0], [1], 1e6), wrong) == times(messages([0], [1], 1e6), None)

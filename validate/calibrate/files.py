@@ -1,0 +1,106 @@
+"""Points from files: what `netsim calibrate --save` kept, OSU's point-to-point tests, nccl-tests' sendrecv.
+
+osu_latency is half a round trip between ranks 0 and 1; osu_bw keeps 64 messages under way, osu_bibw as many each way. In sendrecv
+every rank sends to the next while it receives from the one before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from netsim.build import Job
+from topologies.errors import InputError
+from validate.calibrate.measure import without_latency
+from validate.calibrate.patterns import Pattern, around
+from validate.calibrate.points import NOTHING, Point, points_of
+from validate.measured.own import saved
+from validate.measured.read import read_measurement
+from validate.measured.text import text_of
+from validate.predict import predict
+
+WINDOW = 64  #: messages that osu_bw and osu_bibw keep under way (their default, -W)
+_LARGE = 1 << 16  # bytes from which on their speed is that of the wire and not of posting messages
+_OSU = re.compile(r"#\s*OSU MPI\S*\s+(Latency|Bandwidth|Bi-Directional Bandwidth) Test")
+_NUMBERS = re.compile(r"\s*(\d+)\s+([0-9.eE+]+)\b")
+_SENDRECV = re.compile(r"\s*(\d+)\s+\d+\s+\w+\s+\w+\s+-?\d+\s+([0-9.eE+]+)\s")
+
+
+class Found(NamedTuple):
+    """The points of a file, and what it says about them: the target, where known, and hardware and settings."""
+
+    points: list[Point]
+    on: str = ""
+    where: Mapping[str, Any] = {}
+
+
+def points_in(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
+    """The points of a file; wires are those of the job. Raises InputError with file:line for what is none of the three."""
+    text = text_of(path)
+    if text.lstrip().startswith("{"):
+        return _own(path, job, patterns)
+    lines = text.splitlines()
+    osu = next((found for line in lines if (found := _OSU.match(line))), None)
+    if osu is not None:
+        points = list(_osu(lines, osu[1], path, job, patterns[0]))
+    elif "sendrecv" in text:
+        points = list(_sendrecv(lines, path, job))
+    else:
+        known = "what netsim calibrate --save wrote, osu_latency, osu_bw, osu_bibw, nccl-tests sendrecv"
+        raise InputError(f"{path}:1: not a measurement to calibrate on; known: {known}")
+    if not points:
+        raise InputError(f"{path}:{len(lines)}: no rows; expected lines of a size and a number: was the output cut off?")
+    return Found(points)
+
+
+def _own(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
+    measurement = read_measurement(path)
+    here = without_latency(job) if measurement.on == "emulated" else job
+    points = list(points_of(here, patterns, measurement.on, measurement.rows, saved(path).predicted))
+    if not points:
+        raise InputError(f"{path}: rows: none is a pattern between ranks of the scenario; was it saved by netsim calibrate?")
+    return Found(points, measurement.on, measurement.where)
+
+
+def _osu(lines: Sequence[str], test: str, path: Path, job: Job, ping_pong: Pattern) -> Iterator[Point]:
+    """`ping_pong`: between which endpoints the two ranks were."""
+    one_way = replace(ping_pong, rounds=ping_pong.rounds[:1])
+    both = test.startswith("Bi")
+    for message, number in _rows(lines, _NUMBERS, path):
+        if test == "Latency":
+            yield _point(job, one_way, "osu_latency", message, number * 1e-6)
+        elif message >= _LARGE:
+            seconds = WINDOW * (2 if both else 1) * message / (number * 1e6)
+            name = "osu_bibw" if both else "osu_bw"
+            yield _point(job, replace(one_way, both=both), name, message, seconds, WINDOW)
+
+
+def _sendrecv(lines: Sequence[str], path: Path, job: Job) -> Iterator[Point]:
+    ring = around(job)
+    for message, microseconds in _rows(lines, _SENDRECV, path):
+        yield _point(job, ring, "sendrecv", message, microseconds * 1e-6)
+
+
+def _rows(lines: Sequence[str], row: re.Pattern[str], path: Path) -> Iterator[tuple[int, float]]:
+    for at, line in enumerate(lines, 1):
+        if (found := row.match(line)) is None:
+            continue
+        try:
+            size, number = int(found[1]), float(found[2])
+        except ValueError:
+            raise InputError(f"{path}:{at}: {found[2]!r} is not a number; was the output cut off?") from None
+        if number <= 0:
+            raise InputError(f"{path}:{at}: {found[2]}: must be more than 0")
+        if size:
+            yield size, number
+
+
+def _point(job: Job, pattern: Pattern, by: str, message: int, seconds: float, window: int = 1) -> Point:
+    """`seconds` in which `window` messages went the way of each of the pattern's."""
+    row = pattern.row(job, message)
+    latency = predict(row, size=NOTHING)
+    drain = window * max(predict(row) - latency, 0.0)
+    return Point(row.name, by, message, message, seconds, latency, drain, pattern.between, pattern.both)
