@@ -26,8 +26,8 @@ _NODE = {
 #: of endpoints: windows too small to overflow a queue make the network lossless, as credits or PFC do; so what looks lost is late
 _ENDPOINT = {
     "ipv4/tcp_congestion_control": "reno",
-    "ipv4/tcp_rmem": "4096 131072 400000",
-    "ipv4/tcp_wmem": "4096 65536 400000",
+    "ipv4/tcp_rmem": "4096 400000 400000",
+    "ipv4/tcp_wmem": "4096 400000 400000",
     "ipv4/tcp_slow_start_after_idle": "0",
     "ipv4/tcp_no_metrics_save": "1",
     "ipv4/tcp_early_retrans": "0",
@@ -98,7 +98,7 @@ def _node(plan: Blueprint, node: int) -> tuple[int, Netlink]:
 
 
 def hash_seed(seed: int, node: int) -> int:
-    """What a node's hash is salted with: Knuth's multiplicative hash of seed and node, never 0 (which is random to the kernel)."""
+    """What a node's hash is salted with: Knuth's hash of seed and node; never 0, which the kernel takes for a random one."""
     return ((seed * 65537 + node + 1) * 2654435761 & 0xFFFFFFFF) or 1
 
 

@@ -147,5 +147,5 @@ def refusal(why: str) -> str:
     """What to tell who may not make namespaces."""
     return (
         f"emulated fabric: this machine allows no namespaces ({why}); run as root, or let users make them: "
-        "sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces=15000"
+        "sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=15000"
     )

@@ -1,7 +1,7 @@
 """`python enter.py FOLDER COMMAND…`, started for each rank by whatever launcher: move to the rank's endpoint, become COMMAND.
 
-Stands alone (sixty of them start on two cores): FOLDER/entrance names the process that holds the namespaces, and on a line for each
-endpoint the descriptor of its network and its name. Works inside the emulation's pid namespace and outside (`srun`).
+Stands alone (sixty of them start on two cores): FOLDER/entrance names the process that holds the namespaces, and on a line for
+each endpoint the descriptor of its network and its name. Works inside the emulation's pid namespace and outside (`srun`).
 """
 
 import ctypes

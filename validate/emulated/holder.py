@@ -3,9 +3,9 @@
     netsim ──exec──▶ holder ──fork──▶ first process of a pid namespace ──▶ mpiexec, ranks
            (requests and answers: a JSON line each, over the holder's stdin and stdout)
 
-Whoever is killed, the rest follows: the holder is told by the kernel when netsim dies, removes the run's folder and leaves; the first
-process dies with the holder, with it (pid_namespaces(7)) every rank, and with the last holder of a namespace its links and queues.
-Nothing has a name outside, so nothing is left.
+Whoever is killed, the rest follows: the holder is told by the kernel when netsim dies, removes the run's folder and leaves; the
+first process dies with the holder, with it (pid_namespaces(7)) every rank, and with the last process in a network its links and
+queues. Nothing has a name outside, so nothing is left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,8 @@ class Served:
 
     def launch(self, command: list[str], environment: dict[str, str], at: int = -1) -> None:
         """Start a job; what it says goes to `launch.log` in the folder. `at`: the node whose network its launcher is in."""
-        with (self._folder / "launch.log").open("ab") as log:
-            home = self.fabric.networks[at] if at >= 0 else os.open("/proc/self/ns/net", os.O_RDONLY)
-            with ns.inside(home):
+        with (self._folder / "launch.log").open("wb") as log:
+            with ns.inside(self.fabric.networks[at]) if at >= 0 else nullcontext():
                 self._job = subprocess.Popen(
                     command,
                     env=environment,

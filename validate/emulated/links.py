@@ -70,7 +70,7 @@ def _table(table: int) -> bytes:
 
 
 def which_way(source: bytes, to: bytes, ports: tuple[int, int], arriving: int | None) -> tuple[int, bytes]:
-    """The question, type and body, over which interface a connection's packets go on; `arriving`: interface, None at its source."""
+    """The question (type, body) over which interface a connection's packets go on. `arriving`: interface; None at the source."""
     parts = [attribute(1, to), attribute(2, source), attribute(27, b"\6")]  # RTA_IP_PROTO: TCP
     parts += [attribute(28, struct.pack("!H", ports[0])), attribute(29, struct.pack("!H", ports[1]))]
     if arriving is not None:

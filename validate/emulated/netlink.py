@@ -73,16 +73,16 @@ class Netlink:
                 waiting = []
         self._send(waiting)
 
-    def ask(self, type: int, body: bytes, flags: int = 0) -> list[bytes]:
+    def ask(self, kind: int, body: bytes, flags: int = 0) -> list[bytes]:
         """The bodies that answer a question; all of them with DUMP. Raises OSError."""
         self._number += 1
-        self._socket.send(_HEAD.pack(_HEAD.size + len(body), type, REQUEST | flags, self._number, 0) + body)
+        self._socket.send(_HEAD.pack(_HEAD.size + len(body), kind, REQUEST | flags, self._number, 0) + body)
         out: list[bytes] = []
         while True:
-            for kind, many, answer in self._answers():
-                if kind == _ERROR:
+            for told, many, answer in self._answers():
+                if told == _ERROR:
                     _raise(answer)
-                if kind == _DONE:
+                if told == _DONE:
                     return out
                 out.append(answer)
                 if not many:
@@ -95,9 +95,9 @@ class Netlink:
         if not messages:
             return
         batch = []
-        for type, flags, body in messages:
+        for kind, flags, body in messages:
             self._number += 1
-            batch.append(_HEAD.pack(_HEAD.size + len(body), type, REQUEST | ACK | flags, self._number, 0) + body)
+            batch.append(_HEAD.pack(_HEAD.size + len(body), kind, REQUEST | ACK | flags, self._number, 0) + body)
         self._socket.send(b"".join(batch))
         left = len(messages)
         while left:

@@ -20,7 +20,8 @@ _ROOT = 0xFFFFFFFF
 _FRAME = MTU + 14  # bytes of a full packet as a queue counts them
 _TICK = 64e-9  # seconds; the unit of the packet scheduler's clock
 _LINE, _OTHERS = 0x0101, 0x0202  # classes of no pair: the link's own, and that of whatever is of no pair
-BURST = 4e-3  # seconds of the link's rate that may be caught up when a timer was late
+SLACK = 1e-3  # seconds of the link's rate that a fair queue may catch up when a timer was late
+BURST = 4e-3  # the same of a FIFO, whose bucket must hold a whole packet besides
 _LIMIT = 16 << 20  # bytes in a FIFO: every window of every flow
 
 
@@ -30,12 +31,16 @@ def leaf(source: int, to: int) -> int:
 
 
 def fair(interface: int, rate: float, leaves: Iterable[int]) -> Iterator[Message]:
-    """Messages that put a fair queue of `rate` bytes/s before an interface."""
+    """Messages that put a fair queue of `rate` bytes/s before an interface.
+
+    A class may send while it has any credit, and owes the rest of the packet: SLACK is all it can have saved up. The rate is that
+    of the root class alone; a second bucket of the same rate in each leaf would lose what its own timers are late.
+    """
     yield _queue(interface, "htb", attribute(2, struct.pack("=5I", 3, 10, _OTHERS, 0, 0)))
-    burst = max(_FRAME + 86, BURST * rate)
+    burst = SLACK * rate
     yield _class(interface, _HANDLE, _LINE, rate, rate, burst)
     for minor in (_OTHERS, *leaves):
-        yield _class(interface, _HANDLE | _LINE, minor, 1.0, rate, burst)
+        yield _class(interface, _HANDLE | _LINE, minor, 1.0, 10 * rate, burst)
     program = b"".join(struct.pack("=HBBI", *step) for step in _BY_PAIR)
     body = attribute(4, struct.pack("=H", len(_BY_PAIR))) + attribute(5, program)
     head = struct.pack("=BxHiIII", 0, 0, interface, 0, _HANDLE, 1 << 16 | 0x0008)  # ETH_P_IP, network order

@@ -102,7 +102,7 @@ def latency_part(row: Row, part: Excerpt, ways: Ways) -> float:
 
 
 def whole_elements(schedule: Schedule, size: float) -> int:
-    """Bytes that really move for a size: elements of 4 bytes, as many in each chunk unless chunks are a matter of a few elements."""
+    """Bytes that really move for a size: elements of 4 bytes, as many in each chunk unless chunks are a few elements each."""
     each = 4 * schedule.n_chunks * schedule.collective.bytes / schedule.collective.payload  # one element in every chunk
     unit = math.ceil(each / 4) * 4
     if unit > size / 8:

@@ -68,7 +68,7 @@ def _environment(row: Row) -> dict[str, str]:
         return {}
     from validate.native import environment
 
-    return environment(row.native)
+    return environment(row.native, crowded=row.placement.ranks > (os.cpu_count() or 1))
 
 
 def _sizes(request: Request, layouts: dict[int, Layout], options: Options, notes: list[str]) -> dict[int, int]:
@@ -134,7 +134,7 @@ def _where(mpi: Mpi, options: Options, layout: Layout) -> dict[str, Any]:
 
 
 def _always(options: Options, rows: Sequence[Row]) -> Iterator[str]:
-    yield "times and bytes are of the scaled fabric; its ratios are the scenario's. It has no delay: latency and overhead are 0 here"
+    yield "times and bytes are of the scaled fabric; ratios are the scenario's. It has no delay: latency and overhead are 0 here"
     if any(row.native for row in rows):
         yield "a library's own collective spins while it waits: idle processors are not checked in those rows"
     if options.routes == "kernel-ecmp":

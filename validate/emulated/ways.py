@@ -46,20 +46,20 @@ def ways_between(fabric: Fabric, router: Router, endpoints: Ints, channels: int,
         paths = router.paths(src, dst, np.full(len(src), key, dtype=np.int32)).unbundled()
         if paths.n_rows != len(src) or (paths.use is not None and (paths.use != 1).any()):
             raise InputError(
-                f"{routing}: splits a flow over several ways, which a TCP connection cannot; take another routing, like d-mod-k or ecmp"
+                f"{routing}: splits a flow over several ways, which TCP connections do not; emulate another routing, like d-mod-k"
             )
         for n, pair in enumerate(zip(src.tolist(), dst.tolist(), strict=True)):
             way = tuple(paths.row(n).tolist())
             if out.setdefault(pair, way) != way:
                 names = "→".join(map(fabric.label_of, pair))
                 raise InputError(
-                    f"{routing}: the channels of {names} go different ways, but share one TCP connection; take another routing, like d-mod-k"
+                    f"{routing}: channels of {names} go different ways but share a TCP connection; emulate another routing, like d-mod-k"
                 )
     return out
 
 
 def shortest_between(fabric: Fabric, endpoints: Ints) -> dict[int, dict[int, tuple[int, ...]]]:
-    """For each of these endpoints, the links over which each node that may carry something to it gets nearer: {to: {node: links}}."""
+    """For each of these endpoints, the links over which every node on a shortest way gets nearer to it: {to: {node: links}}."""
     offsets, links = fabric.out_links
     out: dict[int, dict[int, tuple[int, ...]]] = {}
     for to in endpoints.tolist():
@@ -104,7 +104,7 @@ def used_pairs(schedules: Iterable[tuple[Schedule, Ints]]) -> set[Pair]:
 
 
 def routes(fabric: Fabric, ways: Mapping[Pair, tuple[int, ...]]) -> Iterator[tuple[int, int, tuple[int, ...], int]]:
-    """Tables that make these ways, as Blueprint.routes has them: by destination where that decides, by source beside it where not."""
+    """Tables that make these ways, as Blueprint.routes has them: by destination; by source too where that does not decide."""
     asked: dict[Pair, dict[int, int]] = defaultdict(dict)
     for (source, to), way in ways.items():
         for link in way:
