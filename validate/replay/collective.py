@@ -14,7 +14,7 @@ from topologies.errors import InputError
 from validate.replay.data import Buffers
 
 
-def native_call(row: Mapping[str, Any], data: Buffers, comm: Any, limit: float) -> Callable[[float], None]:
+def native_call(row: Mapping[str, Any], data: Buffers, comm: Any, limit: float) -> Callable[[float, object], None]:
     """What does the row once, by a deadline: MPI's blocking call, the one whose algorithm the library lets its users name.
 
     It spins in the library and cannot be left; where it is not done in time, a line is said and the process ends, and with it the
@@ -31,7 +31,7 @@ def native_call(row: Mapping[str, Any], data: Buffers, comm: Any, limit: float) 
     if op not in calls:
         raise InputError(f"{row['native']}: {op.value}: the library's own is called for {', '.join(o.value for o in calls)}")
 
-    def once(deadline: float) -> None:
+    def once(deadline: float, _: object) -> None:
         timer = threading.Timer(max(0.0, deadline - time.monotonic()), _give_up, (row, comm.rank, limit))
         timer.daemon = True
         timer.start()

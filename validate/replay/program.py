@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validate.replay import machine
+from validate.replay.asleep import sleeper
 from validate.replay.collective import native_call
 from validate.replay.data import Buffers, buffers
 from validate.replay.result import RowResult, write_results
 from validate.replay.steps import Step, load_table, own_steps
 from validate.replay.wire import Late, bind, wait, walk
 
+Once = Callable[[float, Callable[[], None]], None]  #: does a row once, by a deadline, with a way to sleep
 SETTLE = 60.0  #: seconds beyond a run's limit that ranks may take to meet before it and after it
 
 
@@ -119,12 +121,12 @@ def _measured(
     """A row's result on its rank 0."""
     data = buffers(row, channels, steps, group.comm.rank)
     if row["native"]:
-        once: Callable[[float], None] = native_call(row, data, group.comm, limit)
+        once: Once = native_call(row, data, group.comm, limit)
     else:
         bound = bind(steps, data)
 
-        def once(deadline: float) -> None:
-            walk(bound, group.comm, group.poll, deadline)
+        def once(deadline: float, asleep: Callable[[], None]) -> None:
+            walk(bound, group.comm, asleep, deadline)
 
     runs, busy = [], []
     for _ in range(repeat + 1):  # the first opens the connections and is not timed
@@ -149,9 +151,10 @@ def _measured(
     )
 
 
-def _run(once: Callable[[float], None], data: Buffers, group: Ranks, limit: float) -> tuple[NDArray[np.float64], float | None]:
+def _run(once: Once, data: Buffers, group: Ranks, limit: float) -> tuple[NDArray[np.float64], float | None]:
     """One run: per rank, on rank 0, seconds, wrong elements, segments sent again, seconds started late; and how idle it was."""
     data.refill()
+    asleep = sleeper(group.poll)
     gc.collect()
     gc.disable()
     before_tcp = machine.retransmitted() if group.counts_tcp else 0
@@ -161,7 +164,7 @@ def _run(once: Callable[[float], None], data: Buffers, group: Ranks, limit: floa
     before = machine.jiffies() if group.comm.rank == 0 else None
     _sleep_until(start, group.poll)
     begun = time.monotonic()
-    once(begun + limit)
+    once(begun + limit, asleep)
     end = time.monotonic()
     group.meet(limit + SETTLE)  # who is done early must not spin in what comes next
     idle = machine.idle_share(before, machine.jiffies()) if group.comm.rank == 0 else None

@@ -90,8 +90,8 @@ def _meets(run: _Run, others: Sequence[_Run]) -> bool:
     return any(run[0] < end and begin < run[1] for begin, end, _ in others)
 
 
-def walk(channels: Sequence[Sequence[Bound]], comm: Any, poll: float, deadline: float) -> None:
-    """Every step of every channel, channels side by side. `poll`: seconds slept where nothing has moved; 0: none.
+def walk(channels: Sequence[Sequence[Bound]], comm: Any, asleep: Callable[[], None], deadline: float) -> None:
+    """Every step of every channel, channels side by side; `asleep` is called where nothing has moved.
 
     A message's tag is its channel; messages of one pair, channel and round after round, are matched in the order they are posted
     in (MPI 4.1, 3.5: they do not overtake). Raises Late where it is not done by `deadline` (time.monotonic).
@@ -114,7 +114,8 @@ def walk(channels: Sequence[Sequence[Bound]], comm: Any, poll: float, deadline: 
                 left.append((requests, channel))
         posted = left
         if not moved:
-            _look(deadline, poll)
+            _check(deadline)
+            asleep()
 
 
 def _channel(steps: Sequence[Bound], comm: Any, tag: int, kind: Any) -> Iterator[list[Any]]:
@@ -135,11 +136,11 @@ def _channel(steps: Sequence[Bound], comm: Any, tag: int, kind: Any) -> Iterator
 def wait(done: Callable[[], bool], poll: float, deadline: float) -> None:
     """Until `done()`, asleep between looks: more ranks than cores must not spin. Raises Late at the deadline."""
     while not done():
-        _look(deadline, poll)
+        _check(deadline)
+        if poll:
+            time.sleep(poll)
 
 
-def _look(deadline: float, poll: float) -> None:
+def _check(deadline: float) -> None:
     if time.monotonic() > deadline:
         raise Late("no message has moved")
-    if poll:
-        time.sleep(poll)
