@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 from slurm_cluster import NODES, Cluster, cluster, why_not
 
+from netsim.cli import main
 from netsim.scenario import load
 from validate.jobs import write_job
 from validate.measured import read_measurement
@@ -52,6 +55,8 @@ def submitted(slurm: Cluster, folder: Path) -> Measurement:
     code = slurm.submit("job.sbatch", folder, NETSIM=f"{sys.executable} -m netsim", **OVER_TCP)
     log = "\n".join(log.read_text() for log in folder.glob("job-*.log"))
     assert code in (0, NOT_TRUSTWORTHY), f"exit code {code}\n{log}\n{slurm.said()}"
+    with chdir(folder):
+        assert main(["validate", "scenario.yaml", "--on", "result.json"]) in (0, NOT_TRUSTWORTHY)
     return read_measurement(folder / "result.json")
 
 
@@ -76,11 +81,12 @@ def test_every_rank_is_on_the_node_of_its_line(file: str, slurm: Cluster, tmp_pa
 
 
 @needs_mpi
-def test_a_job_of_processes_on_all_nodes_leaves_a_measurement(slurm: Cluster, tmp_path: Path) -> None:
+def test_a_job_of_processes_on_all_nodes_leaves_a_measurement(slurm: Cluster, tmp_path: Path, capsys: Any) -> None:
     written(tmp_path, ranks=NODES, size="1MiB", repeat=2)
     left = submitted(slurm, tmp_path / "job")
     assert (left.on, len(left.rows)) == ("mpi", 1)
     assert (left.rows[0].ranks, left.rows[0].wrong, len(left.rows[0].seconds)) == (NODES, 0, 2)
+    assert "# measured on: mpi" in capsys.readouterr().out
 
 
 @needs_mpi

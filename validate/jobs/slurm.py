@@ -89,7 +89,7 @@ def _spread(plan: Plan) -> Iterator[str]:
     if plan.options.on == "nccl":
         mpi = "--mpi=none"
         yield 'MASTER_ADDR=$(head -n 1 "$SLURM_HOSTFILE")'
-        yield "export MASTER_ADDR MASTER_PORT=${MASTER_PORT:-29500}"
+        yield "export MASTER_ADDR"
     yield f"srun {mpi} --distribution=arbitrary --ntasks={plan.processes} \\"
     yield f"  ${{NETSIM:-netsim}} {shlex.join(plan.arguments)}"
 
