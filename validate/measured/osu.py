@@ -46,6 +46,7 @@ def osu(lines: Sequence[str], name: str, ranks: int) -> Measurement:
     rows: list[Measured] = []
     versions: dict[str, None] = {}
     columns: list[str] = []
+    kinds: set[bool] = set()  # whether the slowest rank's time is printed
     title: re.Match[str] | None = None
     dtype = ""
     for number, raw in enumerate(lines, 1):
@@ -59,11 +60,12 @@ def osu(lines: Sequence[str], name: str, ranks: int) -> Measurement:
             dtype = _TYPES.get(typed[1], typed[1].removeprefix("MPI_").lower())
         elif title and re.match(r"#\s*Size\b", line):
             columns = _columns(line, at)
+            kinds.add(_SLOWEST in columns)
         elif title and line[:1].isdigit():
             rows.append(_row(line.split(), columns, title["test"], dtype, ranks, at))
     if not rows:
         raise InputError(f"{name}:{len(lines)}: no rows; expected lines of a size and a latency: was the output cut off?")
-    return Measurement("osu", tuple(rows), where={"benchmark": ", ".join(versions)}, notes=tuple(_notes(columns, ranks)))
+    return Measurement("osu", tuple(rows), where={"benchmark": ", ".join(versions)}, notes=tuple(_notes(kinds, ranks)))
 
 
 def _known(test: str, at: str) -> None:
@@ -105,9 +107,9 @@ def _row(words: Sequence[str], columns: Sequence[str], test: str, dtype: str, ra
     )
 
 
-def _notes(columns: Sequence[str], ranks: int) -> Iterator[str]:
+def _notes(kinds: set[bool], ranks: int) -> Iterator[str]:
     yield f"OSU benchmarks do not print their ranks: taken to be {ranks}"
-    if _SLOWEST in columns:
-        yield "time: of the slowest rank, each rank's average (Max Latency)"
-    else:
-        yield "time: averaged over the ranks (osu_… -f prints the slowest one's, which netsim predicts)"
+    if True in kinds:
+        yield "time: the slowest rank's average over its iterations (Max Latency)" + ", where it is printed" * (False in kinds)
+    if False in kinds:
+        yield "time: averaged over the ranks too; run OSU benchmarks with -f for the slowest one's, which netsim predicts"
