@@ -10,8 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +26,10 @@ from topologies.errors import InputError, UnknownKind
 from topologies.formats.hostlist import expand
 from validate.jobs import JOBS, write_job
 from validate.jobs.hostlist import fold
-from validate.jobs.options import OF_TARGETS
 from validate.jobs.rank_files import mpich_machinefile, openmpi_rankfile
 from validate.jobs.slurm_topology import tree
 from validate.predict import predict
 from validate.request import rows
-from validate.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden_jobs"
@@ -109,12 +105,12 @@ def test_strange_names_reach_netsim_as_they_are(tmp_path: Path) -> None:
     strange = "a b;$(touch oops)`touch oops`'\"\n#SBATCH --nodes=999.yaml"
     file = tmp_path / strange
     file.write_text((ROOT / "examples" / "smallest.yaml").read_text())
-    script = job(tmp_path / "job", scenario=file, native="mpich:ring,x'; touch oops;'", hosts="$(touch oops)")[0]
+    script = job(tmp_path / "job", scenario=file, native="mpich:ring,x'; touch oops;'", maps=2)[0]
     words = run_script(script, tmp_path / "tools", NETSIM_MPI="pmi 2")
     assert words[1:3] == ["--mpi=pmi 2", "--distribution=arbitrary"]
     assert words[words.index("netsim") :] == [
         *("netsim", "validate", "scenario.yaml", "--on", "mpi", "--repeat", "3"),
-        *("--native", "mpich:ring", "--native", "x'; touch oops;'", "--option", "hosts=$(touch oops)", "--save", "result.json"),
+        *("--maps", "2", "--native", "mpich:ring", "--native", "x'; touch oops;'", "--save", "result.json"),
     ]
     assert not list(tmp_path.rglob("oops"))
     assert [line for line in script.read_text().splitlines() if "nodes=" in line and line.startswith("#SBATCH")] == [
@@ -335,6 +331,9 @@ def test_what_somebody_may_have_edited_stays(tmp_path: Path) -> None:
         ("slurm", {"time": 60 * 10**9}, "time: 60000000000; must be a time"),
         ("slurm", {"on": "gpu"}, "on: 'gpu'; such a job runs mpi or nccl or emulated"),
         ("slurm", {"rate": "1Gbit/s"}, "on mpi: unknown option 'rate'"),
+        ("slurm", {"hosts": "nodes.txt"}, "--job slurm: hosts: 'nodes.txt'; one of: auto, order"),
+        ("slurm", {"on": "emulated", "rate": "fast"}, "--job slurm: 'fast': not a rate"),
+        ("torchrun", {"library": "rccl"}, "library=rccl: no such NCCL library"),
         ("torchrun", {"on": "emulated"}, "on: 'emulated'; such a job runs nccl"),
         ("mpijob", {}, "image: missing"),
         ("mpijob", {"image": "a b"}, "image: 'a b'; must be one word"),
@@ -373,12 +372,6 @@ def test_cases_on_other_hosts_need_jobs_of_their_own(tmp_path: Path) -> None:
     two = {"collective": JOB["collective"], "compare": [{"name": "a", "fabric": JOB["fabric"]}, {"name": "b", "fabric": servers}]}
     with pytest.raises(InputError, match="a cluster is one fabric"):
         job(tmp_path / "job", scenario=two)
-
-
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_the_options_of_targets_are_known(target: str) -> None:
-    module = {"emulated": "validate.emulated.options", "mpi": "validate.mpi.options", "nccl": "validate.nccl.options"}[target]
-    assert OF_TARGETS[target] == tuple(f.name for f in fields(import_module(module).Options))
 
 
 def test_every_kind_is_tested() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from typing import Any, Literal
 
 from netsim.units import parse_time
@@ -13,11 +14,11 @@ from topologies.registry import did_you_mean
 #: kind of job -> targets that it can start, its default first
 _ON = {"slurm": ("mpi", "nccl", "emulated"), "mpijob": ("mpi", "nccl"), "torchrun": ("nccl",)}
 
-#: options that are handed on: the target checks their values when the job runs
-OF_TARGETS = {
-    "emulated": ("rate", "seconds", "queues", "routes", "python", "launcher"),
-    "mpi": ("hosts", "poll", "limit"),
-    "nccl": ("library", "share", "limit"),
+#: target -> the module with its `Options`, and the function there that checks what was given for them
+_OF_TARGETS = {
+    "emulated": ("validate.emulated.options", "read_options"),
+    "mpi": ("validate.mpi.options", "read_options"),
+    "nccl": ("validate.nccl.options", "options_of"),
 }
 
 
@@ -46,7 +47,7 @@ def read_options(kind: str, given: Mapping[str, Any]) -> Options:
     on = given.get("on") or _ON.get(kind, ("mpi",))[0]
     if kind in _ON and on not in _ON[kind]:
         raise InputError(f"--job {kind}: on: {on!r}; such a job runs {' or '.join(_ON[kind])}")
-    of_target = OF_TARGETS.get(on, ())
+    of_target, check = _options_of_target(on)
     own = [f.name for f in fields(Options) if f.name != "target"]
     read: dict[str, Any] = {"on": on, "target": {}}
     for name, value in given.items():
@@ -59,7 +60,20 @@ def read_options(kind: str, given: Mapping[str, Any]) -> Options:
                 read[name] = _READ[name](value)
             except (ValueError, InputError) as error:
                 raise InputError(f"--job {kind}: {name}: {error}") from None
+    try:
+        check(read["target"])
+    except InputError as error:
+        raise InputError(f"--job {kind}: {error}") from None
     return Options(**read)
+
+
+def _options_of_target(on: str) -> tuple[list[str], Callable[[Mapping[str, str]], Any]]:
+    """The names of a target's options, and what checks their values: better now than when the job runs."""
+    if on not in _OF_TARGETS:  # a third party's: checked when the job runs
+        return [], lambda given: given
+    place, check = _OF_TARGETS[on]
+    module = import_module(place)
+    return [f.name for f in fields(module.Options)], getattr(module, check)
 
 
 def _count(least: int) -> Callable[[Any], int]:
