@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from netsim.units import format_size
+from netsim.units import format_rate, format_size
 from validate.predict import predict
 from validate.report.words import short_time
-from validate.request import Request
+from validate.request import Request, Row
 
 
 def plan(on: str, request: Request, source: Path | None = None) -> str:
-    """The rows that would be run or compared, with what netsim says each takes on the scenario's own fabric."""
+    """The rows that would be run or compared, with what netsim says each takes on the scenario's own fabric.
+
+    Raises InputError for options and routes that cannot be emulated, as the run would.
+    """
     rows = request.rows
     what = f"compare with {source}" if source else f"replay on {on}, {request.repeat} timed runs of each row"
     options = "".join(f"   {name}: {value}" for name, value in request.options.items())
@@ -21,6 +25,22 @@ def plan(on: str, request: Request, source: Path | None = None) -> str:
     for row in rows:
         told = f"{row.placement.ranks:5d}  {format_size(row.size):>10}  {short_time(predict(row)):>10}"
         lines.append(f"  {row.name:<{width}}  {row.by:<{by}}  {told}")
-    if on == "emulated":
-        lines.append("# predicted on the scenario's own fabric; the emulated one is slower, by a constant that the run states")
+    lines += [f"# {line}" for line in _scales(request)] if on == "emulated" else []
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _scales(request: Request) -> Iterator[str]:
+    """How much slower each emulated fabric would be."""
+    from validate.emulated.lay_out import lay_out
+    from validate.emulated.options import read_options
+
+    options = read_options(request.options)
+    fabrics: dict[tuple[int, int], list[Row]] = {}
+    for row in request.rows:
+        fabrics.setdefault((id(row.job.fabric), id(row.job.router)), []).append(row)
+    for rows in fabrics.values():
+        layout = lay_out(rows, options)
+        own = float(layout.part.fabric.capacity.max())
+        rates = f"{format_rate(own)} → {format_rate(float(f'{own * layout.factor:.6g}'))}"
+        yield f"{rows[0].name}: {layout.part.fabric.n_nodes} namespaces, rates × {layout.factor:.6g} ({rates})"
+    yield f"sizes are scaled too, so that the slowest row takes {short_time(options.seconds)}; latency-bound rows are left out"
