@@ -46,7 +46,9 @@ class Case:
     native: str = ""
 
 
-def plan(folder: Path, cases: list[Case], seats: list[int], repeat: int = 0, limit: float = 30.0) -> None:
+def plan(
+    folder: Path, cases: list[Case], seats: list[int], repeat: int = 0, limit: float = 30.0, rendezvous: bool = False
+) -> None:
     write_plan(
         folder,
         cases,  # type: ignore[arg-type]
@@ -55,6 +57,7 @@ def plan(folder: Path, cases: list[Case], seats: list[int], repeat: int = 0, lim
         repeat=repeat,
         poll=2e-4,
         limits=[limit] * len(cases),
+        rendezvous=rendezvous,
     )
 
 
@@ -79,15 +82,18 @@ def every_schedule(ranks: int, nbytes: float) -> Iterator[Case]:
 
 
 @needs_mpi
-@pytest.mark.parametrize(("ranks", "seats"), [(8, [3, 1, 4, 0, 7, 2, 6, 5]), (6, [5, 0, 3, 1, 4, 2])])
-def test_every_algorithm_comes_out_right(tmp_path, ranks, seats):
+@pytest.mark.parametrize(
+    ("ranks", "seats", "rendezvous"),
+    [(8, [3, 1, 4, 0, 7, 2, 6, 5], False), (8, list(range(8)), True), (6, [5, 0, 3, 1, 4, 2], False)],
+)
+def test_every_algorithm_comes_out_right(tmp_path, ranks, seats, rendezvous):
     cases = [*every_schedule(ranks, 4_044.0)]
     cases += [
         case for case in every_schedule(ranks, 4.0) if case.schedule.collective.op is Op.ALL_REDUCE
     ]  # most chunks are empty
     kinds = {case.name.split()[0] for case in cases}
     assert kinds == set(ALGORITHMS) - (set() if ranks == 8 else {"halving-doubling", "swing"})
-    plan(tmp_path, cases, seats)
+    plan(tmp_path, cases, seats, rendezvous=rendezvous)
     done = launch(ranks, "-m", "validate.replay", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     wrong = {case.name: row.wrong for case, row in zip(cases, read_results(tmp_path), strict=True) if row.wrong}

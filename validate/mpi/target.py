@@ -19,7 +19,7 @@ from validate.predict import predict
 from validate.replay.plan import plan_files
 from validate.replay.program import perform
 from validate.replay.result import RowResult
-from validate.replay.wire import Late
+from validate.replay.walk import Late
 from validate.request import Outcome, Request, Row
 
 #: the number of ranks on this machine, as hydra, Open MPI, PALS and Slurm tell it

@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
 
     from validate.replay.plan import read_plan
     from validate.replay.program import perform
-    from validate.replay.wire import Late
+    from validate.replay.walk import Late
 
     world = MPI.COMM_WORLD
     try:

@@ -29,9 +29,11 @@ def write_plan(
     repeat: int,
     poll: float,
     limits: Sequence[float],
+    rendezvous: bool = False,
 ) -> None:
     """Write what `python -m validate.replay FOLDER` reads, as the files of `plan_files`."""
-    for name, content in plan_files(rows, sizes=sizes, seats=seats, repeat=repeat, poll=poll, limits=limits).items():
+    files = plan_files(rows, sizes=sizes, seats=seats, repeat=repeat, poll=poll, limits=limits, rendezvous=rendezvous)
+    for name, content in files.items():
         (folder / name).write_bytes(content)
 
 
@@ -43,12 +45,14 @@ def plan_files(
     repeat: int,
     poll: float,
     limits: Sequence[float],
+    rendezvous: bool = False,
 ) -> dict[str, bytes]:
     """The plan as file name -> content: `plan.json`, and one table of messages for each schedule.
 
     `sizes[i]`: bytes, as nccl-tests counts them, that row i really moves; `seats[i][r]`: the MPI rank, in the world, of its
     logical rank r; `repeat`: timed runs of each row; `poll`: seconds slept between looks at what is under way, 0 where every
-    rank has a core to itself; `limits[i]`: seconds that one run of row i may take before all is given up.
+    rank has a core to itself; `limits[i]`: seconds that one run of row i may take before all is given up; `rendezvous`: messages
+    wait for their receivers and are done when these have them, at two empty messages each (`validate.replay.walk`).
     Rows that share rounds share a table: a sweep of sizes and maps writes its messages once.
     """
     tables: dict[tuple[Any, ...], str] = {}
@@ -62,7 +66,10 @@ def plan_files(
         if key not in tables:
             tables[key] = f"schedule-{len(tables)}.npz"
             files[tables[key]] = _bytes(table(schedule.channels))
-        told.append(_told(row, schedule, size) | {"table": tables[key], "seats": [int(s) for s in seat], "limit": limit})
+        told.append(
+            _told(row, schedule, size)
+            | {"table": tables[key], "seats": [int(s) for s in seat], "limit": limit, "rendezvous": rendezvous}
+        )
     plan = {"format": FORMAT, "repeat": repeat, "poll": poll, "rows": told}
     return {"plan.json": json.dumps(plan).encode(), **files}
 

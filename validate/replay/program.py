@@ -19,7 +19,8 @@ from validate.replay.collective import native_call
 from validate.replay.data import Buffers, buffers
 from validate.replay.result import RowResult, write_results
 from validate.replay.steps import Step, load_table, own_steps
-from validate.replay.wire import Late, bind, wait, walk
+from validate.replay.walk import Late, wait, walk
+from validate.replay.wire import bind
 
 Once = Callable[[float, Callable[[], None]], None]  #: does a row once, by a deadline, with a way to sleep
 SETTLE = 60.0  #: seconds beyond a run's limit that ranks may take to meet before it and after it
@@ -126,7 +127,7 @@ def _measured(
         bound = bind(steps, data)
 
         def once(deadline: float, asleep: Callable[[], None]) -> None:
-            walk(bound, group.comm, asleep, deadline)
+            walk(bound, group.comm, asleep, deadline, row["rendezvous"])
 
     runs, busy = [], []
     for _ in range(repeat + 1):  # the first opens the connections and is not timed

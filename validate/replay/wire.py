@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from validate.replay.data import Buffers, Floats
 from validate.replay.steps import Message, Step
-
-
-class Late(Exception):
-    """Something took longer than its limit; says what."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,59 +82,3 @@ def _bound(step: Step, runs: list[list[_Run]], buffer: Floats, scratch: Floats) 
 
 def _meets(run: _Run, others: Sequence[_Run]) -> bool:
     return any(run[0] < end and begin < run[1] for begin, end, _ in others)
-
-
-def walk(channels: Sequence[Sequence[Bound]], comm: Any, asleep: Callable[[], None], deadline: float) -> None:
-    """Every step of every channel, channels side by side; `asleep` is called where nothing has moved.
-
-    A message's tag is its channel; messages of one pair, channel and round after round, are matched in the order they are posted
-    in (MPI 4.1, 3.5: they do not overtake). Raises Late where it is not done by `deadline` (time.monotonic).
-    """
-    from mpi4py import MPI
-
-    done = MPI.Request.Testall
-    under_way = [_channel(steps, comm, tag, MPI.FLOAT) for tag, steps in enumerate(channels)]
-    posted: list[tuple[list[Any], Iterator[list[Any]]]] = []
-    for channel in under_way:
-        posted += [(requests, channel) for requests in islice(channel, 1)]
-    while posted:
-        left = []
-        moved = False
-        for requests, channel in posted:
-            if done(requests):
-                moved = True
-                left += [(following, channel) for following in islice(channel, 1)]
-            else:
-                left.append((requests, channel))
-        posted = left
-        if not moved:
-            _check(deadline)
-            asleep()
-
-
-def _channel(steps: Sequence[Bound], comm: Any, tag: int, kind: Any) -> Iterator[list[Any]]:
-    """Post a step, give out its requests, and when they are done go on: pieces into place, sums made."""
-    receive, send = comm.Irecv, comm.Isend
-    for step in steps:
-        requests = [receive([into, kind], peer, tag) for into, peer in step.receives]
-        for target, source in step.pack:
-            target[:] = source
-        requests += [send([what, kind], peer, tag) for what, peer in step.sends]
-        yield requests
-        for target, source in step.place:
-            target[:] = source
-        for target, source in step.add:
-            target += source
-
-
-def wait(done: Callable[[], bool], poll: float, deadline: float) -> None:
-    """Until `done()`, asleep between looks: more ranks than cores must not spin. Raises Late at the deadline."""
-    while not done():
-        _check(deadline)
-        if poll:
-            time.sleep(poll)
-
-
-def _check(deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise Late("no message has moved")
