@@ -78,6 +78,13 @@ class Cluster:
             time.sleep(0.2)
         raise RuntimeError(f"job {job} was not done after {limit} s: {sent.stderr}\n{self.said()}")
 
+    def end_jobs(self) -> None:
+        """End what still runs, while there are daemons to end it: a test that failed half-way leaves a job."""
+        self.call("scancel", "--user=root")
+        end = time.monotonic() + 20
+        while self.call("squeue", "-h").stdout.strip() and time.monotonic() < end:
+            time.sleep(0.2)
+
     def said(self) -> str:
         """The last lines of every log, for a failure's message."""
         logs = sorted(self.folder.glob("*.log"))
@@ -101,8 +108,8 @@ def cluster(topology: str) -> Iterator[Cluster]:
         _until(lambda: made.call("sinfo", "-h", "-o", "%T %D").stdout.split() == ["idle", str(NODES)], made, 30)
         yield made
     finally:
-        if len(daemons) > 1:
-            made.call("scancel", "--user=root")
+        if len(daemons) > 2:
+            made.end_jobs()
         for daemon in reversed(daemons):
             daemon.terminate()
         for daemon in daemons:
