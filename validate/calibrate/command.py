@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from validate.calibrate.points import Point
 
 _REPEAT = 5
+_MOST_RESIDUAL = 0.1  # the median; a model that is further off says nothing of the machine
 
 
 def calibrate(
@@ -38,8 +39,8 @@ def calibrate(
     """Fit the parameters of the model that only a measurement can tell, and write them for `calibration:` of scenarios.
 
     Measures ping-pongs over sizes, exchanges, an incast and concurrent pairs between hosts of the scenario; without one, between
-    four hosts of an emulated fabric. With FILEs fits what they hold. Exit code 3 where something was measured but is not
-    trustworthy, so that a parameter is missing.
+    four hosts of an emulated fabric. With FILEs fits what they hold. Exit code 3 where measurements are not trustworthy: those of
+    a whole pattern, or where the median residual is above 10 %.
     """
     from netsim.output import check_target
     from netsim.scenario import load
@@ -59,7 +60,7 @@ def calibrate(
             check_target(target)
     scenario = load(scenarios[0] if scenarios else SMALLEST, settings)
     options = options_of(option or [])
-    job = job_of(scenario, "" if files else on)
+    job = job_of(scenario)
     known = patterns(job)
     if files or on != "emulated":  # there every rank that was started must have something to do
         known = (*known, around(job))
@@ -67,8 +68,8 @@ def calibrate(
         points, about, missing = _from_files(files, job, known)
     else:
         points, about, missing = _measured(scenario, job, known, on, repeat, options, save, seed)
-    _deliver(points, about, output, seed)
-    return 3 if missing else 0
+    believable = _deliver(points, about, output, seed)
+    return 3 if missing or not believable else 0
 
 
 def _from_files(files: Sequence[Path], job: Job, known: Sequence[Pattern]) -> tuple[list[Point], dict[str, Any], bool]:
@@ -82,7 +83,7 @@ def _from_files(files: Sequence[Path], job: Job, known: Sequence[Pattern]) -> tu
     if len(targets) > 1 and "emulated" in targets:
         raise InputError(f"{files[1]}: an emulated fabric's measurements fit no others; give files of one machine")
     about = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": max(each.date for each in found) or datetime.now(UTC).isoformat(timespec="seconds"),
         "source": "emulated" if "emulated" in targets else ", ".join(path.name for path in files),
         "where": {key: value for each in found for key, value in each.where.items()},
     }
@@ -117,7 +118,8 @@ def _measured(
     for row in measurement.rows:
         if row.doubts:
             tell(f"{row.name}: {row.by} of {row.bytes:.0f} B: left out: {row.doubts[0]}")
-    asked, got = {(row.name, row.by) for row in rows}, {(point.name, point.by) for point in points}
+    asked = {(row.name, row.by) for row in rows} - {(p.name(job.fabric), p.kind) for p in known if not p.tells}
+    got = {(point.name, point.by) for point in points}
     for name, by in sorted(asked - got):
         tell(f"{name}: {by}: no size of it is trustworthy")
     about = {"date": measurement.date, "source": measurement.on, "where": dict(measurement.where)}
@@ -134,7 +136,8 @@ def _keep(scenario: Scenario, rows: Sequence[Any], outcome: Any, path: Path) -> 
     tell(f"wrote {path}")
 
 
-def _deliver(points: Sequence[Point], about: dict[str, Any], output: Path | None, seed: int) -> None:
+def _deliver(points: Sequence[Point], about: dict[str, Any], output: Path | None, seed: int) -> bool:
+    """Fit, and write what came out; returns whether the model says what was measured at all."""
     from netsim.output import say, tell, write_whole
     from validate.calibrate.fit import fit
     from validate.calibrate.parameters import parameter_file
@@ -144,9 +147,12 @@ def _deliver(points: Sequence[Point], about: dict[str, Any], output: Path | None
     tell(_summary(found, len(points)))
     if output is None:
         say(text)
-        return
-    write_whole(output, lambda file: file.write_bytes(text.encode()))
-    tell(f"wrote {output}")
+    else:
+        write_whole(output, lambda file: file.write_bytes(text.encode()))
+        tell(f"wrote {output}")
+    if found.median > _MOST_RESIDUAL:
+        tell(f"residuals of more than {100 * _MOST_RESIDUAL:.0f} %: not trustworthy; measure again on quiet machines")
+    return found.median <= _MOST_RESIDUAL
 
 
 def _summary(found: Fit, n: int) -> str:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from netsim.build import Job
 from topologies.errors import InputError
-from validate.calibrate.measure import without_latency
 from validate.calibrate.patterns import Pattern, around
 from validate.calibrate.points import NOTHING, Point, points_of
 from validate.measured.own import saved
@@ -30,11 +29,12 @@ _SENDRECV = re.compile(r"\s*(\d+)\s+\d+\s+\w+\s+\w+\s+-?\d+\s+([0-9.eE+]+)\s")
 
 
 class Found(NamedTuple):
-    """The points of a file, and what it says about them: the target, where known, and hardware and settings."""
+    """The points of a file, and what it says about them, where it does: target, hardware and settings, date."""
 
     points: list[Point]
     on: str = ""
     where: Mapping[str, Any] = {}
+    date: str = ""
 
 
 def points_in(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
@@ -58,11 +58,10 @@ def points_in(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
 
 def _own(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
     measurement = read_measurement(path)
-    here = without_latency(job) if measurement.on == "emulated" else job
-    points = list(points_of(here, patterns, measurement.on, measurement.rows, saved(path).predicted))
+    points = list(points_of(job, patterns, measurement.on, measurement.rows, saved(path).predicted))
     if not points:
         raise InputError(f"{path}: rows: none is a pattern between ranks of the scenario; was it saved by netsim calibrate?")
-    return Found(points, measurement.on, measurement.where)
+    return Found(points, measurement.on, measurement.where, measurement.date)
 
 
 def _osu(lines: Sequence[str], test: str, path: Path, job: Job, ping_pong: Pattern) -> Iterator[Point]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from netsim.build import Job, build_all
 from netsim.output import tell
 from netsim.scenario import Scenario
 from topologies.errors import InputError, NetsimError
-from topologies.fabric import frozen
 from validate.calibrate.patterns import Pattern
 from validate.calibrate.points import times
 from validate.predict import predict
@@ -30,20 +26,12 @@ _BULK = [1 << n for n in range(16, 23)]  # 64 KiB .. 4 MiB
 _EMULATED = [n * 40_000 for n in (6, 8, 12, 16, 20)]  # 20 bursts and more; a second for three that meet at 20 Mbit/s
 
 
-def job_of(scenario: Scenario, on: str) -> Job:
-    """The scenario's first job, without what is to be measured; for an emulated fabric, which has none, without latency.
-
-    Raises InputError where jobs share the fabric.
-    """
+def job_of(scenario: Scenario) -> Job:
+    """The scenario's first job. Raises InputError where jobs share the fabric."""
     jobs = build_all(scenario)[0]
     if len(jobs) > 1:
         raise InputError(f"{scenario.name}: jobs: calibration measures one job; give it a scenario of its own")
-    return without_latency(jobs[0]) if on == "emulated" else jobs[0]
-
-
-def without_latency(job: Job) -> Job:
-    fabric = job.fabric
-    return replace(job, fabric=replace(fabric, latency=frozen(np.zeros(fabric.n_links), np.float64)))
+    return jobs[0]
 
 
 def rows_of(job: Job, patterns: Sequence[Pattern], on: str, seed: int = 0) -> tuple[Row, ...]:

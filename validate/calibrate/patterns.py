@@ -44,6 +44,7 @@ class Pattern:
     rounds: tuple[Messages, ...]
     both: bool = False  #: both directions of a cable are busy at once
     added: bool = False
+    tells: bool = True  #: False: other cables are as slow by capacity, so that nothing is learnt; it keeps ranks busy
 
     @property
     def senders(self) -> int:
@@ -120,7 +121,9 @@ def around(job: Job) -> Pattern:
     n = len(endpoints)
     following = [(endpoints[r], endpoints[(r + 1) % n]) for r in range(n)]
     messages = Messages(tuple(range(n)), tuple((r + 1) % n for r in range(n)))
-    return Pattern("sendrecv", _Ways(job, following).slowest(following), tuple(endpoints), (messages,), both=True)
+    ways = _Ways(job, following)
+    alone = len(set(ways.all_slowest(following))) == 1
+    return Pattern("sendrecv", ways.slowest(following), tuple(endpoints), (messages,), both=True, tells=alone)
 
 
 def _over_one_link(ways: _Ways, between: str) -> Iterator[Pattern]:
@@ -182,13 +185,17 @@ class _Ways:
 
     def slowest(self, pairs: Sequence[tuple[int, int]]) -> str:
         """The class of the links that need longest if all pairs send alike; of several the one nearest the hosts."""
+        return min(self.all_slowest(pairs), key=self.classes.index)
+
+    def all_slowest(self, pairs: Sequence[tuple[int, int]]) -> list[str]:
+        """The class of each link that needs longest."""
         load: dict[int, float] = {}
         for pair in pairs:
             for link, use in self.uses[pair].items():
                 load[link] = load.get(link, 0.0) + use
         seconds = {link: n / float(self.fabric.capacity[link]) for link, n in load.items()}
         most = max(seconds.values())
-        return min((self.of(link) for link, t in seconds.items() if t >= most * (1 - 1e-9)), key=self.classes.index)
+        return [self.of(link) for link, t in seconds.items() if t >= most * (1 - 1e-9)]
 
 
 def _uses(paths: Paths, flows: int) -> list[dict[int, float]]:

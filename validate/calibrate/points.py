@@ -38,23 +38,37 @@ def times(on: str, message: float) -> int:
     return _MANY if message <= _SHORT else _FEW
 
 
+def _least_drain(on: str) -> float:
+    """Seconds below which what a link lets through at once after a pause decides: 20 times as much is needed."""
+    if on != "emulated":
+        return 0.0
+    from validate.emulated.queues import BURST
+
+    return 20 * BURST
+
+
 def points_of(
     job: Job, patterns: Sequence[Pattern], on: str, rows: Sequence[Measured], predicted: Sequence[float]
 ) -> Iterator[Point]:
-    """The points of the rows that are these patterns, those that are not to be trusted left out.
+    """The points of the rows that are these patterns; left out are those that are not to be trusted, and on the emulated fabric
+    those of 20 bursts and less.
 
     `predicted[i]`: seconds of row i without calibration, on the fabric where it was measured; none: on the job's own.
     """
     known = {(p.name(job.fabric), p.kind): p for p in patterns}
-    latencies = {p: predict(p.row(job, 1.0), size=NOTHING) / len(p.rounds) for p in known.values()}
+    least = _least_drain(on)
+    wires = on != "emulated"  # which has no delay
+    latencies = {p: wires * predict(p.row(job, 1.0), size=NOTHING) / len(p.rounds) for p in known.values()}
     for n, row in enumerate(rows):
         pattern = known.get((row.name, row.by))
-        if pattern is None or row.doubts:
+        if pattern is None or row.doubts or not pattern.tells:
             continue
         message = row.bytes / pattern.senders
         rounds = times(on, message) * len(pattern.rounds)
         latency = latencies[pattern]
         whole = predicted[n] / rounds if predicted else predict(pattern.row(job, message)) / len(pattern.rounds)
+        if whole - latency < least:
+            continue
         yield Point(
             row.name,
             row.by,
