@@ -77,6 +77,9 @@ def header(run: Run) -> Iterator[str]:
     yield f"# routing: {titles['routing']}   placement: {titles['placement']}   ranks: {job.placement.ranks}"
     op, by = job.schedule.collective.op.value, titles["algorithm"]
     yield f"# collective: {op} by {by}   engine: {titles['engine']}   seed: {job.case.seed}"
+    if job.calibration:
+        said = job.case.calibration
+        yield f"# calibration: {said if isinstance(said, str) else 'as the scenario says'}"
 
 
 def row(result: Result, bound: Bound, verified: bool) -> str:

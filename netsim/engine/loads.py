@@ -32,7 +32,8 @@ def loads(
     """Contention, and the time the schedule would take with a barrier after each step.
 
     T = sum over steps of (overhead + latency + max over links of bytes_e / c_e): exact where a round is congestion-free and its
-    messages alike, a ranking of maps and routes elsewhere.
+    messages alike, a ranking of maps and routes elsewhere. With a `calibration`: the longest wait of a step's messages in place of
+    the latency, and what links and cables were measured to carry.
     """
     traffic = Traffic(fabric, router, schedule, placement, calibration)
     ledger = contention_of(traffic)
@@ -89,7 +90,8 @@ class Ledger:
         )
         _keep_hottest(self, index, block.repeat, n, drain)
         _clear(self.links, self.touched, n)
-        wait = float(block.row_wait(0.0).max()) if paths.n_rows else 0.0
+        waits = paths.latency if block.wait is None else block.row_wait(0.0)
+        wait = float(waits.max()) if paths.n_rows else 0.0
         least = max(alone, own, _at_the_ends(block, self.traffic))
         slowdown = drain / least if least else 1.0
         counts = block.first_step, block.repeat, len(block.src), float(block.bytes.max())
@@ -140,12 +142,13 @@ def _at_the_ends(block: Block, traffic: Traffic) -> float:
     longest = 0.0
     if traffic.wiring.own.any():
         return longest
-    ends = list(zip((block.src, block.dst), traffic.end_capacity, strict=True))
+    ends = [(*each, block.bytes) for each in zip((block.src, block.dst), traffic.end_capacity, strict=True)]
     if len(traffic.wiring.cables):
-        ends.append((frozen(np.concatenate([block.src, block.dst]), np.int32), traffic.both_capacity))
-    for walkers, capacity in ends:
+        either = frozen(np.concatenate([block.src, block.dst]), np.int32)
+        ends.append((either, traffic.both_capacity, frozen(np.tile(block.bytes, 2), np.float64)))
+    for walkers, capacity, nbytes in ends:
         endpoint = traffic.endpoint[walkers % traffic.schedule.collective.ranks]
-        load = np.bincount(endpoint, weights=np.resize(block.bytes, len(endpoint)), minlength=len(capacity))
+        load = np.bincount(endpoint, weights=nbytes, minlength=len(capacity))
         longest = max(longest, float((load / capacity).max()))
     return longest
 

@@ -7,6 +7,7 @@ import pytest
 import netsim as ns
 from netsim.build import build_all, resolved
 from netsim.scenario import load
+from netsim.table import table
 from topologies.errors import InputError
 
 SMALLEST = "fabric: {kind: fat-tree, k: 4}\ncollective: {op: all-reduce, size: 1MiB}\n"
@@ -53,6 +54,7 @@ def test_a_file_is_what_it_says_written_out(tmp_path: Path) -> None:
         "duplex": {"all": 1.8},
         "reduction": "320Gbit/s",
     }
+    assert "\n# calibration: params.yaml\n" in table(named)
     written_out = ns.run(again)
     assert written_out.result.time == named.result.time > ns.run(load(SMALL)).result.time
     assert written_out.provenance == named.provenance
@@ -107,6 +109,18 @@ def test_faults_of_a_file_are_told_at_their_places_in_it(tmp_path: Path) -> None
 def test_one_fault(tmp_path: Path, parameters: str, says: str) -> None:
     (line,) = told(tmp_path, parameters)
     assert says in line
+
+
+def test_an_engine_that_knows_no_calibration_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsim.engine import ENGINES
+
+    monkeypatch.setitem(ENGINES._own, "plain", f"{__name__}:plain")
+    with pytest.raises(InputError, match="engine plain: takes no calibration; leave it out, or take engine: flow"):
+        build_all(load(SMALL | {"engine": "plain", "calibration": {"duplex": {"all": 1.5}}}))
+
+
+def plain(fabric: object, router: object, schedule: object, placement: object, *, overhead: float = 0.0) -> None:
+    """An engine of others."""
 
 
 def test_what_is_neither_a_file_nor_parameters(tmp_path: Path) -> None:
