@@ -12,8 +12,8 @@ import numpy as np
 
 from validate.replay.wire import Bound
 
-_NOTHING = np.empty(0, np.float32)  #: what a word between ranks carries: that it came is all it says
-_DATA, _READY, _THERE = range(3)  #: tags of a channel: 3 * channel + one of these
+_NOTHING = np.empty(0, np.float32)  #: what "ready" carries: that it came is all it says
+_DATA, _READY = range(2)  #: tags of a channel: 2 * channel + one of these
 
 
 class Late(Exception):
@@ -49,9 +49,8 @@ def walk(
 ) -> None:
     """Every step of every channel, channels side by side; `asleep` is called where nothing has moved.
 
-    `rendezvous`: a message starts when its receiver has said that it has reached the round, and is done for its sender when the
-    receiver has said that all is there: as schedules mean it. Without, the MPI library decides how far messages run ahead; over
-    TCP they may lie in the kernel's buffers, and their sender be in its next round, before the receiver asks for them.
+    `rendezvous`: a message starts when its receiver has said that it has reached the round, as schedules mean it. Without, the MPI
+    library decides how far messages run ahead: over TCP they fill the kernel's buffers, and links that others still need.
     Messages of one pair and tag are matched in the order they are posted in (MPI 4.1, 3.5: they do not overtake).
     Raises Late where it is not done by `deadline` (time.monotonic).
     """
@@ -60,7 +59,7 @@ def walk(
     some = MPI.Request.Testsome
     under_way: list[tuple[Iterator[_Step], _Step]] = []
     for number, steps in enumerate(channels):
-        walker = _steps(steps, comm, 3 * number, MPI.FLOAT, rendezvous)
+        walker = _steps(steps, comm, 2 * number, MPI.FLOAT, rendezvous)
         under_way += [(walker, step) for step in islice(walker, 1)]
     while under_way:
         moved = [step.look(some) for _, step in under_way]
@@ -78,7 +77,7 @@ def _on(walker: Iterator[_Step], step: _Step) -> list[tuple[Iterator[_Step], _St
 
 def _steps(steps: Sequence[Bound], comm: Any, tag: int, kind: Any, rendezvous: bool) -> Iterator[_Step]:
     """Post a step, give it out, and when it is done go on: pieces into place, sums made."""
-    post = _post_in_turn if rendezvous else _post
+    post = _post_when_ready if rendezvous else _post
     for bound in steps:
         for target, source in bound.pack:
             target[:] = source
@@ -98,14 +97,13 @@ def _post(bound: Bound, comm: Any, tag: int, kind: Any) -> _Step:
     return step
 
 
-def _post_in_turn(bound: Bound, comm: Any, tag: int, kind: Any) -> _Step:
+def _post_when_ready(bound: Bound, comm: Any, tag: int, kind: Any) -> _Step:
     step = _Step()
     for into, peer in bound.receives:
-        step.post(comm.Irecv([into, kind], peer, tag + _DATA), partial(comm.Isend, _NOTHING, peer, tag + _THERE))
+        step.post(comm.Irecv([into, kind], peer, tag + _DATA))
         step.post(comm.Isend(_NOTHING, peer, tag + _READY))
     for what, peer in bound.sends:
         step.post(comm.Irecv(_NOTHING, peer, tag + _READY), partial(comm.Isend, [what, kind], peer, tag + _DATA))
-        step.post(comm.Irecv(_NOTHING, peer, tag + _THERE))
     return step
 
 
