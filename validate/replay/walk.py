@@ -37,7 +37,7 @@ class _Step:
         """Whether anything has ended since the last look; what follows it has been posted then."""
         ended = some(self.requests) or []
         self.left -= len(ended)
-        for n in ended:
+        for n in sorted(ended):  # messages of one pair in the order of their receives
             follow = self.follows[n]
             if follow is not None:
                 self.post(follow())
@@ -49,8 +49,8 @@ def walk(
 ) -> None:
     """Every step of every channel, channels side by side; `asleep` is called where nothing has moved.
 
-    `rendezvous`: a message starts when its receiver has said that it has reached the round, as schedules mean it. Without, the MPI
-    library decides how far messages run ahead: over TCP they fill the kernel's buffers, and links that others still need.
+    `rendezvous`: a message starts when its receiver has said that it has reached the round, as schedules mean it. Without, the
+    MPI library decides how far messages run ahead: over TCP they fill the kernel's buffers, and links that others still need.
     Messages of one pair and tag are matched in the order they are posted in (MPI 4.1, 3.5: they do not overtake).
     Raises Late where it is not done by `deadline` (time.monotonic).
     """
