@@ -222,6 +222,21 @@ def test_an_emulated_fabric_is_nearly_its_own_model() -> None:
     assert found.calibration.overhead[0].seconds < 5e-3
 
 
+@pytest.mark.parametrize(("source", "slower"), [("mpi", 1.0), ("emulated", 2.0)])
+def test_the_emulated_fabric_is_not_taken_for_a_cluster(source: str, slower: float) -> None:
+    """What was measured on a cluster says nothing of it; what was measured on it does, and slower wires are no latency."""
+    from validate.emulated.scale import excerpt, here, latency_part
+
+    plain = job({"kind": "leaf-spine", "leaves": 2, "hosts_per_leaf": 2, "spines": 1, "latency": "0s"})
+    fabric, pattern = plain.fabric, patterns(plain)[0]
+    part = excerpt(fabric, np.arange(4, dtype=np.int32), np.arange(fabric.n_links, dtype=np.int32))
+    half = Calibration(efficiency={"all": 0.5}, source=source)
+    row = pattern.row(plain, 1e6)
+    calibrated = replace(row, job=replace(row.job, calibration=half))
+    assert predict(here(calibrated, part, fabric, plain.router)) == pytest.approx(slower * predict(row), rel=1e-9)
+    assert latency_part(calibrated, part, plain.router) <= 1e-9  # type: ignore[arg-type]
+
+
 def test_every_rank_that_was_started_has_something_to_do() -> None:
     here = job({"kind": "fat-tree", "k": 4}, placement="random")
     assert around(here).endpoints == tuple(here.placement.endpoint.tolist())

@@ -89,15 +89,18 @@ def carried(fabric: Fabric, factor: float) -> Fabric:
 
 
 def here(row: Row, part: Excerpt, fabric: Fabric, router: Router) -> Row:
-    """The row on the excerpt: its ranks' places there, no overhead."""
-    case = replace(row.job.case, overhead=0.0)
+    """The row on the excerpt: its ranks' places there, no overhead, and calibrated only if that was measured on such a fabric."""
+    case, measured = replace(row.job.case, overhead=0.0), row.job.calibration
+    own = measured if measured and measured.source == "emulated" else None
     placement = Placement(part.place(row.placement), row.placement.kind)
-    return replace(row, job=replace(row.job, case=case, fabric=fabric, router=router, placement=placement))
+    return replace(row, job=replace(row.job, case=case, fabric=fabric, router=router, placement=placement, calibration=own))
 
 
 def latency_part(row: Row, part: Excerpt, ways: Ways) -> float:
     """The part of the row's time, 0..1, that is gone where there is neither latency nor overhead."""
-    whole = predict(row)
+    measured = row.job.calibration
+    waits = replace(measured, efficiency={}, duplex={}) if measured else None  # slower wires are no latency
+    whole = predict(replace(row, job=replace(row.job, calibration=waits)))
     return 1 - predict(here(row, part, part.fabric, ways)) / whole
 
 
