@@ -32,8 +32,8 @@ def loads(
     """Contention, and the time the schedule would take with a barrier after each step.
 
     T = sum over steps of (overhead + latency + max over links of bytes_e / c_e): exact where a round is congestion-free and its
-    messages alike, a ranking of maps and routes elsewhere. With a `calibration`: the longest wait of a step's messages in place of
-    the latency, and what links and cables were measured to carry.
+    messages alike, a ranking of maps and routes elsewhere. With a `calibration`: the longest wait of a step's messages in
+    place of the latency, and what links and cables were measured to carry.
     """
     traffic = Traffic(fabric, router, schedule, placement, calibration)
     ledger = contention_of(traffic)
