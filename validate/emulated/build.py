@@ -33,6 +33,9 @@ _ENDPOINT = {
     "ipv4/tcp_early_retrans": "0",
     "ipv4/tcp_rto_min_us": "2000000",
 }
+#: the hash over addresses, protocol and ports, chosen field by field. Policy 1 is the same, but not for what comes from a socket
+#: of this machine: that carries a random hash of the socket's own, which every switch on its way would take as it is
+_HASH = {"ipv4/fib_multipath_hash_policy": "3", "ipv4/fib_multipath_hash_fields": str(0x37)}
 _OPTIONAL = ("ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6", "ipv4/tcp_rto_min_us")  # not in every kernel
 _FIRST_TABLE = 1000
 
@@ -84,8 +87,8 @@ def build(plan: Blueprint) -> Built:
 def _node(plan: Blueprint, node: int) -> tuple[int, Netlink]:
     network = new_network()
     settings = _NODE | (_ENDPOINT if node < plan.endpoints else {})
-    if plan.seed >= 0:  # a seed of its own for each node, or all would decide alike
-        settings |= {"ipv4/fib_multipath_hash_policy": "1", "ipv4/fib_multipath_hash_seed": str(hash_seed(plan.seed, node))}
+    if plan.seed >= 0:
+        settings |= _HASH | {"ipv4/fib_multipath_hash_seed": str(hash_seed(plan.seed, node))}
     for name, value in settings.items():
         try:
             Path("/proc/sys/net", name).write_text(value)

@@ -1,10 +1,10 @@
 """An emulated fabric as a value with a life: built on entry, gone on exit.
 
     with emulation(plan) as fabric:
-        fabric.start(command, environment)
-        code = fabric.wait(limit=30)
+        code = fabric.run(command, environment, limit=30)
 
-For a launcher of one's own (`srun`), start it meanwhile with `enter.py` before the command and `fabric.folder` as its argument.
+Whatever starts ranks meanwhile, on this machine and by the same user, can put them on it: `python enter.py FOLDER COMMAND…` moves
+to the endpoint of the rank that the launcher tells it (PMI_RANK, SLURM_PROCID, …) and becomes COMMAND.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 from topologies.errors import BackendUnavailable, NetsimError
 from validate.emulated.blueprint import Blueprint
+from validate.emulated.namespaces import die_with_parent
 from validate.emulated.purge import run_name
 
 MARK = "NETSIM_RUN"  #: in the environment of every process of a run, the name of its folder
@@ -39,25 +40,55 @@ class Emulation:
     folder: Path  #: of this run; gone with it. `entrance` in it is what enter.py reads, `launch.log` what the job said
     holder: subprocess.Popen[str] = field(repr=False)
 
-    def start(self, command: list[str], environment: dict[str, str], at: int = -1) -> None:
-        """Start a job inside. `at`: the node whose network the launcher itself is in; its own empty one by default."""
-        self.ask("launch", command=command, environment=environment | {MARK: self.folder.name}, at=at)
+    def run(
+        self, command: list[str], environment: dict[str, str], limit: float, *, watch: bool = False, outside: bool = False
+    ) -> int | None:
+        """Run a job: its exit code, None where it was not done after `limit` seconds and was ended.
 
-    def wait(self, limit: float, watch: bool = False) -> int | None:
-        """The job's exit code; None where it was not done after `limit` seconds. `watch`: for `ways` to know its connections."""
+        `watch`: note its connections, for `ways`. `outside`: in the caller's own namespaces, for launchers that talk to others;
+        its ranks come in by `enter.py`.
+        """
+        environment = environment | {MARK: self.folder.name}
+        for name in ("ranks", "died"):
+            (self.folder / name).unlink(missing_ok=True)
+        job = self._outside(command, environment) if outside else None
+        if job is None:
+            self.ask("launch", command=command, environment=environment)
         end = time.monotonic() + limit
-        while (left := end - time.monotonic()) > 0:
-            code = self.ask("wait", seconds=min(left, 0.5), watch=watch)
-            if code is not None:
-                return int(code)
-        return None
+        try:
+            while time.monotonic() < end:
+                if watch:
+                    self.ask("watch")
+                code = self.ask("wait", seconds=0.3) if job is None else _waited(job, 0.3)
+                if code is not None:
+                    return int(code)
+            return None
+        finally:
+            if job is not None:
+                _ended(job)
+
+    def _outside(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with (self.folder / "launch.log").open("wb") as log:
+            try:
+                return subprocess.Popen(
+                    command,
+                    env=dict(os.environ) | environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=die_with_parent,
+                )
+            except OSError as error:
+                raise BackendUnavailable(
+                    f"{command[0]}: {error.strerror}; launcher= takes what starts ranks, like srun"
+                ) from None
 
     def counters(self) -> list[tuple[int, int]]:
         """Of each link: bytes sent, packets dropped."""
         return [(b, d) for b, d in self.ask("counters")]
 
     def ways(self) -> dict[tuple[int, int], set[tuple[int, ...]]]:
-        """The links that the kernel sent the connections of each pair over, where `wait` watched."""
+        """The links that the kernel sent the connections of each pair over, where `run` watched."""
         return {(s, d): set(map(tuple, ways)) for s, d, ways in self.ask("ways")}
 
     def said(self) -> str:
@@ -116,15 +147,26 @@ def _holder(folder: Path) -> subprocess.Popen[str]:
         )
 
 
+def _waited(job: subprocess.Popen[bytes], seconds: float) -> int | None:
+    try:
+        return job.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _ended(job: subprocess.Popen[Any]) -> None:
+    with suppress(OSError):
+        job.terminate()
+    try:
+        job.wait(5)
+    except subprocess.TimeoutExpired:
+        job.kill()
+        job.wait()
+
+
 def end(holder: subprocess.Popen[str]) -> None:
     """End the holder, and with it everything that it holds."""
-    with suppress(OSError):
-        holder.terminate()
-    try:
-        holder.wait(5)
-    except subprocess.TimeoutExpired:
-        holder.kill()
-        holder.wait()
+    _ended(holder)
     for stream in (holder.stdin, holder.stdout):
         if stream:
             with suppress(OSError):

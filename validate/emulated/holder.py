@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ from typing import Any
 from validate.emulated import namespaces as ns
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.build import Built, build, connections, way
+from validate.emulated.deaths import Deaths
 
 
 def main(arguments: list[str]) -> int:
@@ -78,6 +81,7 @@ def first_process(folder: Path, alive: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         ns.die_with_parent(signal.SIGKILL)
         if not select.select([alive], [], [], 0)[0]:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)  # 3 of each node
             serve(folder)
             code = 0
     finally:
@@ -91,8 +95,10 @@ def serve(folder: Path) -> None:
         "build": fabric.build,
         "launch": fabric.launch,
         "wait": fabric.wait,
+        "watch": fabric.watch,
         "counters": fabric.counters,
         "ways": fabric.ways,
+        "way": fabric.way,
     }
     answer({"pid": int(os.readlink("/proc/self"))})  # as those outside see it
     for line in sys.stdin:
@@ -115,6 +121,7 @@ class Served:
         self._folder = folder
         self._built: Built | None = None
         self._job: subprocess.Popen[bytes] | None = None
+        self._deaths = Deaths(folder)
         self._seen: dict[tuple[int, int], set[tuple[int, int]]] = {}
 
     @property
@@ -131,35 +138,44 @@ class Served:
 
     def launch(self, command: list[str], environment: dict[str, str], at: int = -1) -> None:
         """Start a job; what it says goes to `launch.log` in the folder. `at`: the node whose network its launcher is in."""
-        with (self._folder / "launch.log").open("wb") as log:
-            with ns.inside(self.fabric.networks[at]) if at >= 0 else nullcontext():
-                self._job = subprocess.Popen(
-                    command,
-                    env=environment,
-                    cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+        place = ns.inside(self.fabric.networks[at]) if at >= 0 else nullcontext()
+        with (self._folder / "launch.log").open("wb") as log, place:
+            self._job = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._deaths.close()
+        self._deaths = Deaths(self._folder)
 
-    def wait(self, seconds: float, watch: bool = False) -> int | None:
-        """The job's exit code, None while it runs; `watch`: note the connections between endpoints."""
+    def wait(self, seconds: float) -> int | None:
+        """The job's exit code, None while it runs."""
         assert self._job is not None
-        if watch:
-            for source, port, to, other in connections(self.fabric):
-                self._seen.setdefault((source, to), set()).add((port, other))
-        try:
-            return self._job.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+        end = time.monotonic() + seconds
+        while (code := self._job.poll()) is None and (left := end - time.monotonic()) > 0:
+            self._deaths.look(min(left, 0.1))
+        return code
+
+    def watch(self) -> None:
+        """Note the connections between endpoints that there are now."""
+        for source, port, to, other in connections(self.fabric):
+            self._seen.setdefault((source, to), set()).add((port, other))
 
     def counters(self) -> list[tuple[int, int]]:
         return self.fabric.counters()
 
     def ways(self) -> list[tuple[int, int, list[list[int]]]]:
-        """The ways, as links, of all connections that were seen: (source, destination, a way for each)."""
-        return [(s, d, [way(self.fabric, s, d, p) for p in sorted(ports)]) for (s, d), ports in sorted(self._seen.items())]
+        """The ways, as links, of all connections noted since this was asked: (source, destination, a way for each)."""
+        seen, self._seen = self._seen, {}
+        return [(s, d, [way(self.fabric, s, d, p) for p in sorted(ports)]) for (s, d), ports in sorted(seen.items())]
+
+    def way(self, source: int, to: int, ports: tuple[int, int]) -> list[int]:
+        """The links that a connection between these ports takes."""
+        return way(self.fabric, source, to, ports)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,11 +85,18 @@ def command(mpi: Mpi, folder: Path, ranks: int, program: list[str], launcher: st
 
 
 def failure(folder: Path, code: int) -> str:
-    """One line on why a job ended with this code: what a rank said, else what the launcher did."""
-    log = (folder / "launch.log").read_text(errors="replace").splitlines() if (folder / "launch.log").is_file() else []
-    lines = [line.strip(" =\t") for line in log]
-    said = [line for line in lines if line.startswith(("replay: ", "enter: "))]
-    died = [line for line in lines if "RANK" in line or "KILLED BY" in line]
-    last = [line for line in lines if line][-1:]
-    what = said[:1] or [", ".join(died[:2])] * bool(died) or last
-    return f"emulated fabric: the ranks ended with exit code {code}" + (f": {what[0]}" if what else "")
+    """One line on why a job ended with this code: what a rank said, else which rank died, else the launcher's last word."""
+    log = _text(folder / "launch.log")
+    said = re.search(r"^(?:replay|enter): (.*)", log, re.MULTILINE)
+    if said:
+        return f"emulated fabric: {said[1]}"
+    died = _text(folder / "died").strip()
+    if died:  # MPICH's process manager tells how, but names processes at random
+        how = re.search(r"EXIT STRING: (.*)", log) or re.search(r"(EXIT CODE: \d+)", log)
+        return f"emulated fabric: rank {died} ended first, before it was done" + (f": {how[1]}" if how else "")
+    last = [line.strip() for line in log.splitlines() if line.strip()][-1:]
+    return f"emulated fabric: the ranks ended with exit code {code}" + (f": {last[0]}" if last else "")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""

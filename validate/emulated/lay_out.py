@@ -11,7 +11,7 @@ from topologies.fabric import Fabric
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.options import Options
 from validate.emulated.scale import Excerpt, carried, check_count, excerpt, here, slower, usual_rate
-from validate.emulated.ways import Pair, Ways, routes, shortest_between, used_pairs, ways_between
+from validate.emulated.ways import Pair, Ways, flows_of, routes, shortest_between, ways_between
 from validate.predict import predict
 from validate.request import Row
 
@@ -53,8 +53,8 @@ def lay_out(rows: Sequence[Row], options: Options) -> Layout:
         nearer = shortest_between(job.fabric, endpoints)
         links = sorted({link for to in nearer.values() for over in to.values() for link in over})
     else:
-        channels = max(len(row.schedule.channels) for row in rows)
-        found = ways_between(job.fabric, job.router, endpoints, channels, job.titles["routing"])
+        flows = flows_of((row.schedule, row.placement.endpoint) for row in rows)
+        found = ways_between(job.fabric, job.router, endpoints, flows, job.titles["routing"])
         links = sorted({link for way in found.values() for link in way})
     part = excerpt(job.fabric, endpoints, np.array(links, dtype=np.int32))
     factor = slower(part.fabric, options.rate or usual_rate(len(endpoints)))
@@ -89,7 +89,7 @@ def _talking(rows: Sequence[Row], part: Excerpt) -> set[Pair]:
     if any(row.native for row in rows):
         n = len(part.endpoints)
         return {(a, b) for a in range(n) for b in range(n) if a != b}
-    pairs = used_pairs((row.schedule, part.place(row.placement)) for row in rows)
+    pairs = {(a, b) for a, b, _ in flows_of((row.schedule, part.place(row.placement)) for row in rows)}
     return pairs | {(b, a) for a, b in pairs}
 
 

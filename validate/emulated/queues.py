@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from validate.emulated.links import MTU
-from validate.emulated.netlink import CREATE, EXCL, Message, Netlink, attribute, attributes, DUMP
+from validate.emulated.netlink import CREATE, DUMP, EXCL, Message, Netlink, attribute, attributes
 
 _NEWQDISC, _GETQDISC, _NEWCLASS, _NEWFILTER = 36, 38, 40, 44
 _HANDLE = 1 << 16

@@ -91,9 +91,10 @@ def _launched(
     )
     dropped = sum(drops for _, drops in fabric.counters())
     program = ["-m", "validate.replay", str(fabric.folder)]
-    fabric.start(command(mpi, fabric.folder, ranks, program), environment(mpi, fabric.folder, more))
     limit = 60 + _START_UP * ranks + (repeat + 1) * sum(task.limit for task in tasks)
-    code = fabric.wait(limit, watch=layout.ecmp)
+    start = command(mpi, fabric.folder, ranks, program, options.launcher)
+    own = environment(mpi, fabric.folder, more)
+    code = fabric.run(start, own, limit, watch=layout.ecmp, outside=bool(options.launcher))
     if code is None:
         raise NetsimError(f"emulated fabric: the ranks were not done after {limit:.0f} s; ended")
     if code:

@@ -13,7 +13,8 @@ from topologies.errors import InputError, Unroutable
 from topologies.fabric import Fabric, Ints
 from topologies.paths import Paths, Router
 
-Pair = tuple[int, int]
+Pair = tuple[int, int]  #: from, to
+Flow = tuple[int, int, int]  #: and the channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,27 +35,25 @@ class Ways:
         return Paths.single(self.fabric, offsets, np.array([link for row in rows for link in row], dtype=np.int32))
 
 
-def ways_between(fabric: Fabric, router: Router, endpoints: Ints, channels: int, routing: str) -> dict[Pair, tuple[int, ...]]:
-    """The links from each of these endpoints to each other one.
+def ways_between(fabric: Fabric, router: Router, endpoints: Ints, flows: set[Flow], routing: str) -> dict[Pair, tuple[int, ...]]:
+    """The links from each of these endpoints to each other one; those of `flows` are what schedules send.
 
     Raises InputError where a flow is split, or where the channels of a pair go different ways: a TCP connection has one way.
     """
-    src, dst = (side.astype(np.int32) for side in np.divmod(np.arange(len(endpoints) ** 2), len(endpoints)))
-    src, dst = endpoints[src[src != dst]], endpoints[dst[src != dst]]
+    pairs = {(a, b) for a in endpoints.tolist() for b in endpoints.tolist() if a != b}
+    others = {(a, b, 0) for a, b in pairs - {(a, b) for a, b, _ in flows}}
+    asked = sorted(flows | others)
+    src, dst, key = np.array(asked, dtype=np.int32).T
+    paths = router.paths(np.ascontiguousarray(src), np.ascontiguousarray(dst), np.ascontiguousarray(key)).unbundled()
+    if paths.n_rows != len(asked) or (paths.use is not None and (paths.use != 1).any()):
+        what = "splits a flow over several ways, which TCP connections do not"
+        raise InputError(f"{routing}: {what}; emulate another routing, like d-mod-k")
     out: dict[Pair, tuple[int, ...]] = {}
-    for key in range(channels):
-        paths = router.paths(src, dst, np.full(len(src), key, dtype=np.int32)).unbundled()
-        if paths.n_rows != len(src) or (paths.use is not None and (paths.use != 1).any()):
-            raise InputError(
-                f"{routing}: splits a flow over several ways, which TCP connections do not; emulate another routing, like d-mod-k"
-            )
-        for n, pair in enumerate(zip(src.tolist(), dst.tolist(), strict=True)):
-            way = tuple(paths.row(n).tolist())
-            if out.setdefault(pair, way) != way:
-                names = "→".join(map(fabric.label_of, pair))
-                raise InputError(
-                    f"{routing}: channels of {names} go different ways but share a TCP connection; emulate another routing, like d-mod-k"
-                )
+    for n, (a, b, _) in enumerate(asked):
+        way = tuple(paths.row(n).tolist())
+        if out.setdefault((a, b), way) != way:
+            what = f"channels of {fabric.label_of(a)}→{fabric.label_of(b)} go different ways, which one TCP connection cannot"
+            raise InputError(f"{routing}: {what}; emulate another routing, like d-mod-k")
     return out
 
 
@@ -94,12 +93,13 @@ def _distances(fabric: Fabric, to: int) -> Ints:
         far[fabric.src[near]] = hops
 
 
-def used_pairs(schedules: Iterable[tuple[Schedule, Ints]]) -> set[Pair]:
-    """The pairs that schedules send between, as the places of their ranks: (schedule, place of each rank)."""
-    out: set[Pair] = set()
+def flows_of(schedules: Iterable[tuple[Schedule, Ints]]) -> set[Flow]:
+    """Who sends to whom in which channel, as the places of ranks: (schedule, place of each rank)."""
+    out: set[Flow] = set()
     for schedule, place in schedules:
-        for r in schedule.all_rounds():
-            out |= set(zip(place[r.src].tolist(), place[r.dst].tolist(), strict=True))
+        for number, channel in enumerate(schedule.channels):
+            for r in channel.rounds:
+                out |= {(a, b, number) for a, b in zip(place[r.src].tolist(), place[r.dst].tolist(), strict=True)}
     return out
 
 

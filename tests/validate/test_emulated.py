@@ -1,0 +1,222 @@
+"""What is decided before anything is built: sizes, rates, tables, what counts as disturbed. Needs no rights."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netsim.scenario import load
+from topologies.errors import InputError
+from validate.emulated.blueprint import Blueprint
+from validate.emulated.fidelity import judge
+from validate.emulated.launch import failure
+from validate.emulated.lay_out import Layout, lay_out
+from validate.emulated.links import MTU
+from validate.emulated.options import Options, read_options
+from validate.emulated.purge import purge, run_name
+from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
+from validate.emulated.target import _sizes
+from validate.replay.result import RowResult
+from validate.request import Request, Row, rows
+
+FAT_TREE = {"fabric": {"kind": "fat-tree", "k": 4}, "collective": {"op": "all-reduce", "size": "64MiB"}}
+
+
+def asked(scenario: dict[str, object], maps: int = 0) -> tuple[Row, ...]:
+    return rows(load(scenario), maps)
+
+
+def laid_out(scenario: dict[str, object], **options: str) -> tuple[tuple[Row, ...], Layout]:
+    some = asked(scenario)
+    return some, lay_out(some, Options(**options))
+
+
+def followed(plan: Blueprint, source: int, to: int) -> tuple[int, ...]:
+    """The links that the written routes lead over, looked up as Linux does: the source's table first, then the main one."""
+    table = {(node, there, of): links for node, there, links, of in plan.routes}
+    out: list[int] = []
+    node = source
+    while node != to:
+        (link,) = table.get((node, to, source)) or table[node, to, -1]
+        out.append(link)
+        a, b = plan.ends[link // 2]
+        assert node == (b if link % 2 else a)
+        node = a if link % 2 else b
+        assert len(out) <= len(plan.rates)
+    return tuple(out)
+
+
+@pytest.mark.parametrize(
+    ("fabric", "routing"),
+    [
+        ({"kind": "fat-tree", "k": 4}, "d-mod-k"),
+        ({"kind": "fat-tree", "k": 4}, "s-mod-k"),
+        ({"kind": "fat-tree", "k": 4}, {"kind": "ecmp", "seed": 3}),
+        ({"kind": "bigraph", "m": 2, "n": 4}, {"kind": "ecmp", "seed": 5}),
+        ({"kind": "torus", "dims": [3, 3]}, "dimension-order"),
+        ({"kind": "fat-tree", "k": 4}, "min-hop"),
+    ],
+)
+def test_written_routes_lead_where_the_router_says(fabric: dict[str, object], routing: object) -> None:
+    """Link by link, over the numbers of the excerpt, for every pair: tables by destination, and by source where those differ."""
+    (row,), layout = laid_out(FAT_TREE | {"fabric": fabric, "routing": routing, "algorithm": "ring"})
+    part, n = layout.part, len(layout.part.endpoints)
+    src, dst = np.divmod(np.arange(n * n), n)
+    src, dst = src[src != dst].astype(np.int32), dst[src != dst].astype(np.int32)
+    there = row.job.router.paths(part.endpoints[src], part.endpoints[dst], np.zeros(len(src), np.int32)).unbundled()
+    for i, (s, d) in enumerate(zip(src.tolist(), dst.tolist(), strict=True)):
+        assert followed(layout.plan, s, d) == tuple(part.link[link] for link in there.row(i).tolist())
+
+
+def test_only_what_the_job_uses_is_built() -> None:
+    """Four hosts of one leaf in a fat-tree of 1024: five nodes, four cables."""
+    spec = FAT_TREE | {"fabric": {"kind": "fat-tree", "k": 16}, "ranks": 4, "algorithm": "ring"}
+    _, layout = laid_out(spec)
+    assert (layout.plan.nodes, len(layout.plan.ends)) == (5, 4)
+    assert layout.plan.labels[:4] == ("h0", "h1", "h2", "h3")
+
+
+def test_pulled_cables_are_not_built() -> None:
+    whole, less = (laid_out(FAT_TREE | extra)[1] for extra in ({}, {"faults": ["leaf0-agg0"]}))
+    names = {frozenset((layout.plan.labels[a], layout.plan.labels[b])) for layout in (less,) for a, b in layout.plan.ends}
+    assert frozenset(("leaf0", "agg0")) not in names
+    assert len(less.plan.ends) == len(whole.plan.ends) - 1
+
+
+def test_rates_keep_their_ratios_and_the_fastest_endpoint_link_has_the_rate() -> None:
+    _, layout = laid_out({**FAT_TREE, "fabric": {"kind": "bigraph", "m": 2, "n": 4, "trunk": "800Gbit/s"}}, rate=1.25e6)
+    own = layout.part.fabric.capacity
+    assert layout.plan.rates == pytest.approx(tuple(own * 1.25e6 / own[0]))
+
+
+def test_efficiency_is_of_frames_and_their_acknowledgements() -> None:
+    """9000 bytes of IP, 40 of headers, 12 of timestamps, 14 of Ethernet; half an acknowledgement of 66 bytes the other way."""
+    assert MTU == 9000
+    assert pytest.approx(8948 / (9014 + 33)) == EFFICIENCY
+
+
+@pytest.mark.parametrize("routing", ["spray", {"kind": "ecmp", "queue_pairs": 2}])
+def test_flows_that_are_split_cannot_be_emulated(routing: object) -> None:
+    with pytest.raises(InputError, match=r"splits a flow over several ways.*emulate another routing"):
+        laid_out(FAT_TREE | {"routing": routing})
+
+
+def test_channels_with_ways_of_their_own_cannot_be_emulated() -> None:
+    spec = FAT_TREE | {"routing": {"kind": "ecmp", "seed": 1}, "algorithm": {"kind": "multi-ring", "channels": 2}}
+    with pytest.raises(InputError, match="go different ways, which one TCP connection cannot"):
+        laid_out(spec)
+
+
+def test_kernel_ecmp_has_every_shortest_next_hop() -> None:
+    """Of a fat-tree of k = 4: two ways up at the leaf, two at the spine, one down; hashed by the scenario's seed."""
+    _, layout = laid_out(FAT_TREE | {"seed": 7}, routes="kernel-ecmp")
+    widths: dict[str, set[int]] = {}
+    for node, to, links, _ in layout.plan.routes:
+        label = layout.plan.labels[node]
+        down = any(to in layout.plan.ends[link // 2] for link in links)
+        widths.setdefault("down" if down else label[:4], set()).add(len(links))
+    assert layout.plan.seed == 7
+    assert widths["down"] == {1}
+    assert widths["leaf"] == {2}
+
+
+def test_blueprint_survives_the_pipe() -> None:
+    _, layout = laid_out(FAT_TREE)
+    assert Blueprint.from_json(layout.plan.as_json()) == layout.plan
+
+
+def test_interfaces_are_numbered_from_two_at_every_node() -> None:
+    _, layout = laid_out(FAT_TREE)
+    at: dict[int, list[int]] = {}
+    for node, interface in map(layout.plan.interface, range(len(layout.plan.rates))):
+        at.setdefault(node, []).append(interface)
+    assert all(sorted(own) == list(range(2, 2 + len(own))) for own in at.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["ring", "halving-doubling"]), st.floats(1.0, 1e9))
+def test_sizes_are_whole_elements_and_never_larger(algorithm: str, size: float) -> None:
+    schedule = asked(FAT_TREE | {"algorithm": algorithm})[0].schedule
+    whole = whole_elements(schedule, size)
+    assert whole % 4 == 0
+    assert whole <= max(size, 4 * 16)
+    if whole >= 4 * 16 * 8:
+        assert whole > size - 4 * 16
+
+
+def test_sizes_shrink_by_one_constant_and_small_ones_are_left_out_with_a_word() -> None:
+    spec = FAT_TREE | {"collective": {"op": "all-reduce", "size": ["4KiB", "16MiB", "512MiB", "1GiB"]}}
+    some, layout = laid_out(spec)
+    request = Request(load(spec), some)
+    notes: list[str] = []
+    sizes = _sizes(request, {id(row): layout for row in some}, Options(), notes)
+    kept = [row for row in some if id(row) in sizes]
+    assert [row.size for row in kept] == [2**29, 2**30]
+    assert sizes[id(kept[1])] == pytest.approx(2 * sizes[id(kept[0])], rel=1e-3)
+    assert layout.seconds(kept[1], sizes[id(kept[1])]) == pytest.approx(1.0, rel=1e-3)
+    assert [("latency-bound" in note, "too short" in note) for note in notes] == [(True, False), (False, True)]
+
+
+def test_latency_part_is_what_vanishes_without_latency() -> None:
+    """One message of a ring over two hosts of one switch: 2 links of 1 us, and M/2 bytes each round at 50 GB/s."""
+    fabric = {"kind": "single-switch", "hosts": 2, "link": "400Gbit/s", "latency": "1us"}
+    (row,), layout = laid_out({"fabric": fabric, "collective": {"op": "all-reduce", "size": "1MiB"}, "algorithm": "ring"})
+    bandwidth = 2**19 / 50e9
+    assert latency_part(row, layout.part, layout.ways) == pytest.approx(2e-6 / (2e-6 + bandwidth), rel=1e-6)
+
+
+def test_only_latency_is_an_error() -> None:
+    some, layout = laid_out(FAT_TREE | {"collective": {"op": "all-reduce", "size": "1KiB"}})
+    with pytest.raises(InputError, match="every row is latency-bound"):
+        _sizes(Request(load(FAT_TREE), some), {id(row): layout for row in some}, Options(), [])
+
+
+def test_a_run_is_believed_only_when_nothing_disturbed_it() -> None:
+    result = RowResult((1.0, 1.1, 1.2, 1.3), 0, (0.9, 0.1, 0.8, 0.7), (0, 0, 90, 0), ("run 4: a rank started 9 ms late",))
+    judged = judge(result, dropped=0, segments=1000.0, spinning=False)
+    assert judged.good == (1.0,)
+    assert [doubt.partition(":")[0] for doubt in judged.doubts] == ["run 2", "run 3", "run 4"]
+    assert judge(result, dropped=0, segments=1000.0, spinning=True).good == (1.0, 1.1)
+    assert judge(result, dropped=2, segments=1000.0, spinning=False).good == ()
+    assert judge(replace(result, idle=()), dropped=0, segments=1000.0, spinning=False).good == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"speed": 1}, "unknown option 'speed'"),
+        ({"queues": "red"}, "one of: fair, fifo"),
+        ({"rate": "1Tbit/s"}, "must be from 100kbit/s to 1Gbit/s"),
+        ({"rate": "20"}, "needs a unit"),
+        ({"seconds": "1ms"}, "must be from 100ms to 600s"),
+    ],
+)
+def test_wrong_options_are_told_in_a_line(given: dict[str, object], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        read_options(given)
+
+
+def test_failure_says_what_a_rank_said_or_which_one_died(tmp_path: Path) -> None:
+    """In the words of MPICH's process manager."""
+    log = "=   BAD TERMINATION OF …\n=   PID 99 RUNNING AT localhost\n=   EXIT CODE: 9\n… THE EXIT STRING: Killed (signal 9)\n"
+    (tmp_path / "launch.log").write_text(log)
+    (tmp_path / "died").write_text("1 (h4)")
+    assert failure(tmp_path, 9) == "emulated fabric: rank 1 (h4) ended first, before it was done: Killed (signal 9)"
+    (tmp_path / "launch.log").write_text("replay: ring: rank 3: not done after 30 s\n" + log)
+    assert failure(tmp_path, 1) == "emulated fabric: ring: rank 3: not done after 30 s"
+
+
+def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    alive, dead = tmp_path / f"{run_name()}a", tmp_path / f"netsim-run-{os.getpid()}-1-b"  # the same id, started at another time
+    other = tmp_path / "netsim-runs"
+    for folder in (alive, dead, other):
+        folder.mkdir()
+    assert [line for line in purge() if str(tmp_path) in line] == [str(dead)]
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other])
