@@ -61,7 +61,7 @@ class Outcome(NamedTuple):
     block_end: Floats
     clash: bool
     events: int
-    work: NDArray[np.int64]  #: members looked at, rows solved, passes
+    work: NDArray[np.int64]  #: rows looked at on links, rates told, classes set right, fills
     flows: int  #: rows simulated
     bytes: int  #: memory of everything that was kept for them
 
