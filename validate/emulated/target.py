@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -58,9 +59,15 @@ def _groups(rows: Sequence[Row]) -> Iterator[tuple[list[Row], dict[str, str]]]:
     groups: dict[tuple[Any, ...], tuple[list[Row], dict[str, str]]] = {}
     for row in rows:
         environment = _environment(row)
-        key = id(row.job.fabric), id(row.job.router), tuple(sorted(environment.items()))
+        key = _wires(row), tuple(sorted(environment.items()))
         groups.setdefault(key, ([], environment))[0].append(row)
     yield from groups.values()
+
+
+def _wires(row: Row) -> str:
+    """The same for rows of one fabric and one router, though cases side by side have built them for themselves."""
+    said = {key: row.job.specs.get(key) for key in ("fabric", "server", "faults", "routing", "calibration", "seed")}
+    return json.dumps(said, sort_keys=True, default=str)
 
 
 def _environment(row: Row) -> dict[str, str]:
