@@ -56,8 +56,8 @@ def _natives(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for name in names for word in ("--native", name))
 
 
-STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "1500ms")) for f in FABRICS]
-RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2s")) for f in FABRICS]
+STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "3s")) for f in FABRICS]
+RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "3s")) for f in FABRICS if f != "fat-tree-polarised"]
 MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12")) for f in ("fat-tree", "bigraph")]
 WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "2s", *_natives(MPICH))) for f in FABRICS]
 WINNERS_OPEN = [Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "2s", *_natives(OPEN_MPI)), True) for f in FABRICS]
