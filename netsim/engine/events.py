@@ -103,23 +103,23 @@ def _loop(c: Classes, plan: Plan, heap: Heap, lists: Lists) -> Any:
 @kernel
 def _end_rows(c: Classes, plan: Plan, heap: Heap, lists: Lists, number: Any, many: Any) -> None:
     """Take off the rows of a class that are through by now; the walkers who waited for nothing else go on."""
-    link = c.links[number]
+    link, horizon = c.links[number], c.now[0] * (1 + SAME_TIME)
+    settle(c, number)
     move(c, number)
-    while _next_end(c, number) <= c.now[0] * (1 + SAME_TIME):
-        row = np.int64(c.lists[link.first]) >> c.shift
+    while link.holds > 0 and _end(c, number, np.int64(0)) <= horizon:
+        last = np.int64(link.holds - 1)  # if that is through too it goes first: nothing is behind it in the heap
+        at = last if _end(c, number, last) <= horizon else np.int64(0)
+        row = np.int64(c.lists[link.first + at]) >> c.shift
         leave(c, row)
         for k in range(row_through(plan, lists.message[row], c.now[0], lists.arrivals)):
             arrive(plan, heap, np.int64(lists.arrivals[k]), c.now[0], lists.wait, many)
 
 
 @kernel
-def _next_end(c: Classes, number: Any) -> Any:
-    """When the next row of a class is through at its present rate; inf if the link holds none."""
+def _end(c: Classes, number: Any, at: Any) -> Any:
+    """When a row of a class, which is settled, is through at its present rate; `at`: its place in the list."""
     link = c.links[number]
-    if link.holds == 0:
-        return np.inf
-    settle(c, number)
-    return c.now[0] + max(c.key[c.lists[link.first] >> c.shift] - link.served, 0.0) / link.rate
+    return c.now[0] + max(c.key[c.lists[link.first + at] >> c.shift] - link.served, 0.0) / link.rate
 
 
 @kernel
@@ -128,7 +128,8 @@ def _move_ends(c: Classes, heap: Heap, first_link: Any) -> None:
     many = c.n_moved[0] * 8 > heap.size[0] and c.n_moved[0] > 8
     for i in range(c.n_moved[0]):
         number = np.int64(c.moved[i])
-        end = _next_end(c, number)
+        settle(c, number)
+        end = _end(c, number, np.int64(0)) if c.links[number].holds > 0 else np.inf
         if many:
             put_anywhere(heap, first_link + number, end)
         else:
