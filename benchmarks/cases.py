@@ -157,8 +157,7 @@ CASES = [
         "flow, all-to-all direct, 1,024 ranks x 1 MiB per pair, ECMP",
         simulated("flow", "direct", all_to_all(1024), k16, routing="ecmp"),
         20.0,
-        rounds=1,
-        patience=100.0,
+        rounds=3,
     ),
     Case(
         "flow, hierarchical all-reduce, 1,024 servers x 8 GPUs, NVLink, 8 rails",

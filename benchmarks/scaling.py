@@ -60,7 +60,7 @@ SERIES = [
     Series("halving-doubling, random map", "halving-doubling", all_reduce, 65536, {"seed": 0}, "#d55e00"),
     Series("ring, natural order", "ring", all_reduce, 65536, {}, "#009e73"),
     Series("ring, random map", "ring", all_reduce, 1024, {"seed": 0}, "#cc79a7"),
-    Series("all-to-all direct, ECMP", "direct", all_to_all, 256, {"routing": "ecmp"}, "#e69f00"),
+    Series("all-to-all direct, ECMP", "direct", all_to_all, 1024, {"routing": "ecmp"}, "#e69f00"),
 ]
 
 
