@@ -19,7 +19,7 @@ class Options:
     """Options of `--on emulated`; all may be left out."""
 
     rate: float | None = None  #: bytes/s of the fastest endpoint's link; None: what this machine carries well for so many ranks
-    seconds: float = 1.0  #: what the slowest row shall take; sizes are scaled to it, never above the scenario's own
+    seconds: float = 2.0  #: what the slowest row shall take; sizes are scaled to it, never above the scenario's own
     queues: str = "fair"  #: "fair": flows that meet get equal shares; "fifo": one queue, TCP fights it out
     routes: str = (
         "tables"  #: "tables": the simulator's own; "kernel-ecmp": the kernel hashes every connection over all shortest ways

@@ -20,7 +20,7 @@ _ROOT = 0xFFFFFFFF
 _FRAME = MTU + 14  # bytes of a full packet as a queue counts them
 _TICK = 64e-9  # seconds; the unit of the packet scheduler's clock
 _LINE, _OTHERS = 0x0101, 0x0202  # classes of no pair: the link's own, and that of whatever is of no pair
-SLACK = 1e-3  # seconds of the link's rate that a fair queue may catch up when a timer was late
+SLACK = 3e-3  # seconds of the link's rate that a fair queue may catch up when a timer was late; 0.8 packets where that is more
 BURST = 4e-3  # the same of a FIFO, whose bucket must hold a whole packet besides
 _LIMIT = 16 << 20  # bytes in a FIFO: every window of every flow
 
@@ -37,7 +37,7 @@ def fair(interface: int, rate: float, leaves: Iterable[int]) -> Iterator[Message
     of the root class alone; a second bucket of the same rate in each leaf would lose what its own timers are late.
     """
     yield _queue(interface, "htb", attribute(2, struct.pack("=5I", 3, 10, _OTHERS, 0, 0)))
-    burst = SLACK * rate
+    burst = max(0.8 * _FRAME, SLACK * rate)
     yield _class(interface, _HANDLE, _LINE, rate, rate, burst)
     for minor in (_OTHERS, *leaves):
         yield _class(interface, _HANDLE | _LINE, minor, 1.0, 10 * rate, burst)

@@ -87,6 +87,7 @@ def _launched(
         seats=[layout.part.place(task.row.placement).tolist() for task in tasks],
         repeat=repeat,
         poll=_POLL,
+        rendezvous=True,  # else messages run ahead into the kernel's buffers, over links that others still need
         limits=[task.limit for task in tasks],
     )
     dropped = sum(drops for _, drops in fabric.counters())
