@@ -203,11 +203,16 @@ def test_wrong_options_are_told_in_a_line(given: dict[str, object], why: str) ->
 
 
 def test_failure_says_what_a_rank_said_or_which_one_died(tmp_path: Path) -> None:
-    """In the words of MPICH's process manager."""
+    """In the words of the process managers of MPICH and Open MPI."""
     log = "=   BAD TERMINATION OF …\n=   PID 99 RUNNING AT localhost\n=   EXIT CODE: 9\n… THE EXIT STRING: Killed (signal 9)\n"
     (tmp_path / "launch.log").write_text(log)
-    (tmp_path / "died").write_text("1 (h4)")
-    assert failure(tmp_path, 9) == "emulated fabric: rank 1 (h4) ended first, before it was done: Killed (signal 9)"
+    assert failure(tmp_path, 9) == "emulated fabric: the ranks ended with exit code 9: … THE EXIT STRING: Killed (signal 9)"
+    (tmp_path / "died").write_text("rank 1 (h4) ended before it was done: signal 9 (Killed)")
+    assert failure(tmp_path, 9) == "emulated fabric: rank 1 (h4) ended before it was done: signal 9 (Killed)"
+    (tmp_path / "launch.log").write_text(
+        "---\nprterun noticed that process rank 2 with PID 68 on node h2 exited on\nsignal 9 (Killed).\n---\n"
+    )
+    assert failure(tmp_path, 137) == "emulated fabric: rank 2 (h2) ended before it was done: signal 9 (Killed)"
     (tmp_path / "launch.log").write_text("replay: ring: rank 3: not done after 30 s\n" + log)
     assert failure(tmp_path, 1) == "emulated fabric: ring: rank 3: not done after 30 s"
 

@@ -307,7 +307,7 @@ def test_a_rank_that_dies_is_named_within_seconds() -> None:
     with emulation(star()) as fabric:
         code = fabric.run(command(mpi, fabric.folder, 4, ["-c", program]), environment(mpi, fabric.folder, {}), 30)
         assert code
-        assert failure(fabric.folder, code) == ("emulated fabric: rank 2 (h2) ended first, before it was done: Killed (signal 9)")
+        assert failure(fabric.folder, code) == ("emulated fabric: rank 2 (h2) ended before it was done: signal 9 (Killed)")
 
 
 def test_a_job_over_its_limit_is_ended() -> None:

@@ -41,19 +41,25 @@ class Emulation:
     holder: subprocess.Popen[str] = field(repr=False)
 
     def run(
-        self, command: list[str], environment: dict[str, str], limit: float, *, watch: bool = False, outside: bool = False
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        limit: float,
+        *,
+        watch: bool = False,
+        outside: bool = False,
+        at: int = -1,
     ) -> int | None:
         """Run a job: its exit code, None where it was not done after `limit` seconds and was ended.
 
         `watch`: note its connections, for `ways`. `outside`: in the caller's own namespaces, for launchers that talk to others;
-        its ranks come in by `enter.py`.
+        its ranks come in by `enter.py`. `at`: the node whose network the launcher is in, else in one of its own.
         """
         environment = environment | {MARK: self.folder.name}
-        for name in ("ranks", "died"):
-            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / "died").unlink(missing_ok=True)
         job = self._outside(command, environment) if outside else None
         if job is None:
-            self.ask("launch", command=command, environment=environment)
+            self.ask("launch", command=command, environment=environment, at=at)
         end = time.monotonic() + limit
         try:
             while time.monotonic() < end:

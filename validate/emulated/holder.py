@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -27,7 +26,6 @@ from typing import Any
 from validate.emulated import namespaces as ns
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.build import Built, build, connections, way
-from validate.emulated.deaths import Deaths
 
 
 def main(arguments: list[str]) -> int:
@@ -121,7 +119,6 @@ class Served:
         self._folder = folder
         self._built: Built | None = None
         self._job: subprocess.Popen[bytes] | None = None
-        self._deaths = Deaths(folder)
         self._seen: dict[tuple[int, int], set[tuple[int, int]]] = {}
 
     @property
@@ -149,16 +146,14 @@ class Served:
                 stderr=log,
                 start_new_session=True,
             )
-        self._deaths.close()
-        self._deaths = Deaths(self._folder)
 
     def wait(self, seconds: float) -> int | None:
         """The job's exit code, None while it runs."""
         assert self._job is not None
-        end = time.monotonic() + seconds
-        while (code := self._job.poll()) is None and (left := end - time.monotonic()) > 0:
-            self._deaths.look(min(left, 0.1))
-        return code
+        try:
+            return self._job.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def watch(self) -> None:
         """Note the connections between endpoints that there are now."""

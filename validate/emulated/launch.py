@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from topologies.errors import BackendUnavailable
+from validate.emulated.blueprint import ip
 
 ENTER = Path(__file__).with_name("enter.py")
 _PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "NETSIM_RUN")
@@ -23,6 +24,18 @@ MPICH = {
     "MPIR_CVAR_NOLOCAL": "1",
     "MPIR_CVAR_DEVICE_COLLECTIVES": "none",
 }
+
+#: Open MPI over TCP. Up to 2 MiB a message is sent as it is: else the answer to a request to send queues behind bulk data that
+#: goes the same way, and an exchange takes twice as long
+OPENMPI = {
+    "pml": "ob1",
+    "btl": "tcp,self",
+    "btl_tcp_if_include": "p0",
+    "btl_tcp_eager_limit": "2097152",
+    "btl_tcp_rndv_eager_limit": "2097152",
+    "btl_tcp_max_send_size": "2097152",
+}
+_AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # of a namespace that holds nothing else
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,8 @@ def environment(mpi: Mpi, folder: Path, more: dict[str, str]) -> dict[str, str]:
     out |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     if mpi.flavour == "mpich":
         out |= MPICH
+    else:
+        out |= _AS_ROOT | {"TMPDIR": str(folder)}  # its daemons leave sockets and folders
     rooms = folder / "rooms"
     if not rooms.exists():
         rooms.mkdir()
@@ -78,10 +93,20 @@ def command(mpi: Mpi, folder: Path, ranks: int, program: list[str], launcher: st
 
     `launcher`: another one that tells ranks their number, such as "srun --mpi=pmi2 -n 16".
     """
-    ranked = [mpi.python, "-I", "-S", str(ENTER), str(folder), mpi.python, *program]
-    if launcher:
-        return [*launcher.split(), *ranked]
-    return [mpi.mpiexec, "-launcher", "fork", "-hosts", "localhost", "-n", str(ranks), *ranked]
+    if launcher or mpi.flavour == "mpich":
+        first = launcher.split() or [mpi.mpiexec, "-launcher", "fork", "-hosts", "localhost", "-n", str(ranks)]
+        return [*first, mpi.python, "-I", "-S", str(ENTER), str(folder), mpi.python, *program]
+    agent = f"{mpi.python} -I -S {ENTER} {folder} --ssh"
+    daemons = {"plm": "ssh", "plm_ssh_agent": agent, "prte_if_include": "p0"}
+    hosts = ",".join(f"{'.'.join(map(str, ip(rank)))}:1" for rank in range(ranks))
+    own = [word for name, value in OPENMPI.items() for word in ("--mca", name, value)]
+    theirs = [word for name, value in daemons.items() for word in ("--prtemca", name, value)]
+    return [mpi.mpiexec, *theirs, "--host", hosts, "-n", str(ranks), *own, mpi.python, *program]
+
+
+def seat(mpi: Mpi, launcher: str = "") -> int:
+    """The node in whose network the launcher itself must be: Open MPI's has to reach its daemons; -1: nowhere."""
+    return 0 if mpi.flavour == "openmpi" and not launcher else -1
 
 
 def failure(folder: Path, code: int) -> str:
@@ -90,11 +115,13 @@ def failure(folder: Path, code: int) -> str:
     said = re.search(r"^(?:replay|enter): (.*)", log, re.MULTILINE)
     if said:
         return f"emulated fabric: {said[1]}"
-    died = _text(folder / "died").strip()
-    if died:  # MPICH's process manager tells how, but names processes at random
-        how = re.search(r"EXIT STRING: (.*)", log) or re.search(r"(EXIT CODE: \d+)", log)
-        return f"emulated fabric: rank {died} ended first, before it was done" + (f": {how[1]}" if how else "")
-    last = [line.strip() for line in log.splitlines() if line.strip()][-1:]
+    told = re.search(r"process rank (\d+) with PID \d+ on node (\S+) exited on (signal \d+ \(\w+\))", " ".join(log.split()))
+    if told:  # Open MPI's
+        return f"emulated fabric: rank {told[1]} ({told[2]}) ended before it was done: {told[3]}"
+    died = _text(folder / "died")
+    if died:
+        return f"emulated fabric: {died}"
+    last = [line.strip() for line in log.splitlines() if line.strip(" -=")][-1:]
     return f"emulated fabric: the ranks ended with exit code {code}" + (f": {last[0]}" if last else "")
 
 

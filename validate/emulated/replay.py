@@ -9,7 +9,7 @@ from netsim.output import tell
 from topologies.errors import NetsimError
 from validate.emulated.emulation import Emulation, emulation
 from validate.emulated.fidelity import judge
-from validate.emulated.launch import Mpi, command, environment, failure
+from validate.emulated.launch import Mpi, command, environment, failure, seat
 from validate.emulated.lay_out import Layout
 from validate.emulated.options import Options
 from validate.emulated.scale import PAYLOAD
@@ -95,7 +95,7 @@ def _launched(
     limit = 60 + _START_UP * ranks + (repeat + 1) * sum(task.limit for task in tasks)
     start = command(mpi, fabric.folder, ranks, program, options.launcher)
     own = environment(mpi, fabric.folder, more)
-    code = fabric.run(start, own, limit, watch=layout.ecmp, outside=bool(options.launcher))
+    code = fabric.run(start, own, limit, watch=layout.ecmp, outside=bool(options.launcher), at=seat(mpi, options.launcher))
     if code is None:
         raise NetsimError(f"emulated fabric: the ranks were not done after {limit:.0f} s; ended")
     if code:

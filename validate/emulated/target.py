@@ -32,6 +32,7 @@ def emulated(request: Request) -> Outcome:
     """
     options = read_options(request.options)
     mpi = find_mpi(options.python)
+    _check_natives(request.rows, mpi)
     notes: list[str] = []
     groups = [(rows, environment, lay_out(rows, options)) for rows, environment in _groups(request.rows)]
     layouts = {id(row): layout for rows, _, layout in groups for row in rows}
@@ -68,6 +69,12 @@ def _wires(row: Row) -> str:
     """The same for rows of one fabric and one router, though cases side by side have built them for themselves."""
     said = {key: row.job.specs.get(key) for key in ("fabric", "server", "faults", "routing", "calibration", "seed")}
     return json.dumps(said, sort_keys=True, default=str)
+
+
+def _check_natives(rows: Sequence[Row], mpi: Mpi) -> None:
+    for row in rows:
+        if row.native and row.native.partition(":")[0] != mpi.flavour:
+            raise InputError(f"{row.native}: the ranks run under {mpi.version}; choose its own, or another MPI by --mpi-python")
 
 
 def _environment(row: Row) -> dict[str, str]:
