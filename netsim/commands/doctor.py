@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+#: what validation uses where it is installed -> the extra that brings it
+OPTIONAL = {"mpi4py": "mpi", "mpich": "mpi", "nccl4py": "nccl"}
 PACKAGES = ("numpy", "numba", "scipy", "networkx", "pydantic", "ruamel.yaml", "typer", "matplotlib")
 
 
@@ -29,10 +31,33 @@ def findings() -> Iterator[tuple[str, str]]:
             yield package, version(package)
         except PackageNotFoundError:
             yield package, "MISSING: pip install " + package
+    for package, extra in OPTIONAL.items():
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            yield package, f"not installed; netsim validate may want it: pip install 'netsim-codesign[{extra}]'"
+    yield "namespaces", _namespaces()
     yield "cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     yield "memory", _memory()
     yield "kernels", _kernels()
     yield "engines", ", ".join(_engines())
+
+
+def _namespaces() -> str:
+    """Whether network namespaces can be made, which `validate --on emulated` needs."""
+    if sys.platform != "linux":
+        return "none: not Linux"
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return "as root"
+    limits = {
+        "kernel/unprivileged_userns_clone": "0",
+        "user/max_user_namespaces": "0",
+        "kernel/apparmor_restrict_unprivileged_userns": "1",
+    }
+    for name, forbids in limits.items():
+        if (knob := Path("/proc/sys") / name).exists() and knob.read_text().strip() == forbids:
+            return f"for root only: {name.replace('/', '.')} is {forbids}"
+    return "by user namespaces, no root needed"
 
 
 def _memory() -> str:
