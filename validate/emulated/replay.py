@@ -69,7 +69,8 @@ def replay(
             if not todo:
                 break
             tell(f"emulated: {len(todo)} of {len(tasks)} rows were disturbed ({done[todo[0]].doubts[0]}); running them again")
-            again = _launched(fabric, [tasks[n] for n in todo], layout, mpi, more, options, repeat)
+            missing = repeat if layout.ecmp else max(repeat - len(done[n].good) for n in todo)
+            again = _launched(fabric, [tasks[n] for n in todo], layout, mpi, more, options, missing)
             for n, row in zip(todo, again, strict=True):
                 done[n] = row if layout.ecmp else row.after(done[n], repeat)  # new connections, new ways: nothing to add up
     return done
