@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from netsim.engine.heap import Heap, empty_heap
 from netsim.engine.rows import Rows
 from topologies.errors import InputError
-from topologies.jit import kernel
+from topologies.jit import inner_kernel, kernel
 
 LINK = np.dtype(  # what `levels` goes through comes first, so that it lies in one cache line or two
     [
@@ -37,8 +37,22 @@ LINK = np.dtype(  # what `levels` goes through comes first, so that it lies in o
     ],
     align=True,
 )
+STATE = np.dtype(
+    [
+        ("now", "f8"),
+        ("event", "i8"),
+        ("epoch", "i8"),
+        ("active", "i8"),  # rows on their links
+        ("n_touched", "i8"),
+        ("n_moved", "i8"),
+        ("looked_at", "i8"),  # counters: rows looked at on links
+        ("solved", "i8"),  # rows that were given a rate
+        ("passes", "i8"),  # classes that were
+        ("fills", "i8"),  # how often all rates were found anew
+    ],
+    align=True,
+)
 NOBODY = -1  #: holder of a row that no link holds
-LOOKED_AT, SOLVED, PASSES, FILLS = 0, 1, 2, 3  #: counters in Classes.work
 
 
 class Classes(NamedTuple):
@@ -59,13 +73,7 @@ class Classes(NamedTuple):
     queue: Heap  #: links whose level is in doubt
     touched: NDArray[np.int32]  #: links of which a row or a rate has changed
     moved: NDArray[np.int32]  #: links of whose class the next end has moved in this event
-    n_touched: NDArray[np.int64]
-    n_moved: NDArray[np.int64]
-    epoch: NDArray[np.int64]
-    event: NDArray[np.int64]
-    now: NDArray[np.float64]
-    active: NDArray[np.int64]  #: rows on their links
-    work: NDArray[np.int64]
+    state: NDArray[np.void]  #: one STATE
 
 
 def make_classes(rows: Rows, capacity: NDArray[np.float64]) -> tuple[Classes, NDArray[np.int64]]:
@@ -89,6 +97,8 @@ def make_classes(rows: Rows, capacity: NDArray[np.float64]) -> tuple[Classes, ND
     crossed[inside] = local
     use = np.zeros(crossed.shape if len(uses) else (0, crossed.shape[1]))
     use[inside[: len(use)]] = uses
+    state = np.zeros(1, STATE)
+    state["epoch"] = 1
     classes = Classes(
         shift=shift,
         width=width,
@@ -102,13 +112,7 @@ def make_classes(rows: Rows, capacity: NDArray[np.float64]) -> tuple[Classes, ND
         queue=empty_heap(n_links),
         touched=np.empty(n_links + 1, np.int32),  # one more: a link is written down before it is asked whether it is there
         moved=np.empty(n_links, np.int32),
-        n_touched=np.zeros(1, np.int64),
-        n_moved=np.zeros(1, np.int64),
-        epoch=np.ones(1, np.int64),
-        event=np.zeros(1, np.int64),
-        now=np.zeros(1),
-        active=np.zeros(1, np.int64),
-        work=np.zeros(4, np.int64),
+        state=state,
     )
     return classes, used
 
@@ -125,7 +129,7 @@ def _folded(link: NDArray[np.void], local: NDArray[np.int32], use: NDArray[np.fl
     return np.empty(0)
 
 
-@kernel
+@inner_kernel
 def use_of(c: Classes, entry: Any) -> Any:
     """The part of its row's bytes that crosses the entry's link."""
     return c.use[entry] if len(c.use) else 1.0
@@ -134,7 +138,7 @@ def use_of(c: Classes, entry: Any) -> Any:
 @kernel
 def join(c: Classes, row: Any, nbytes: Any) -> None:
     """Put a row on its links; none holds it yet."""
-    c.active[0] += 1
+    c.state[0].active += 1
     c.key[row] = nbytes
     for e in range(row << c.shift, (row << c.shift) + c.width):
         if c.crossed[e] == len(c.links) - 1:
@@ -147,7 +151,7 @@ def join(c: Classes, row: Any, nbytes: Any) -> None:
 @kernel
 def leave(c: Classes, row: Any) -> None:
     """Take a row off its links; that which holds it is settled."""
-    c.active[0] -= 1
+    c.state[0].active -= 1
     holder = c.holder[row]
     let_go(c, row)
     for e in range(row << c.shift, (row << c.shift) + c.width):
@@ -163,7 +167,7 @@ def leave(c: Classes, row: Any) -> None:
         touch(c, np.int64(c.crossed[e]))
 
 
-@kernel
+@inner_kernel
 def hold(c: Classes, entry: Any) -> None:
     """Let the link of an entry, which is settled, hold its row, which none holds. Rates and sums are the caller's."""
     row, link = entry >> c.shift, c.links[c.crossed[entry]]
@@ -177,7 +181,7 @@ def hold(c: Classes, entry: Any) -> None:
     _rise(c, link.first, np.int64(link.holds - 1), entry)
 
 
-@kernel
+@inner_kernel
 def let_go(c: Classes, row: Any) -> None:
     """Take a row from the link that holds it, which is settled; it stays on it."""
     entry = row << c.shift
@@ -199,62 +203,57 @@ def let_go(c: Classes, row: Any) -> None:
 def settle(c: Classes, number: Any) -> None:
     """Let a link's clock run up to now."""
     link = c.links[number]
-    link.served += link.rate * (c.now[0] - link.since)
-    link.since = c.now[0]
+    link.served += link.rate * (c.state[0].now - link.since)
+    link.since = c.state[0].now
 
 
-@kernel
+@inner_kernel
 def touch(c: Classes, number: Any) -> None:
     """Note a link of which a row or a rate has changed, once an epoch."""
-    c.touched[c.n_touched[0]] = number
-    c.n_touched[0] += c.links[number].touched != c.epoch[0]
-    c.links[number].touched = c.epoch[0]
+    c.touched[c.state[0].n_touched] = number
+    c.state[0].n_touched += c.links[number].touched != c.state[0].epoch
+    c.links[number].touched = c.state[0].epoch
 
 
-@kernel
+@inner_kernel
 def move(c: Classes, number: Any) -> None:
     """Note a link of whose class the next end moves, once an event."""
-    if c.links[number].moved != c.event[0]:
-        c.links[number].moved = c.event[0]
-        c.moved[c.n_moved[0]] = number
-        c.n_moved[0] += 1
+    if c.links[number].moved != c.state[0].event:
+        c.links[number].moved = c.state[0].event
+        c.moved[c.state[0].n_moved] = number
+        c.state[0].n_moved += 1
 
 
-@kernel
+@inner_kernel
 def _set(c: Classes, at: Any, entry: Any) -> None:
     """Put an entry at a place of `lists`, which is one of its link's."""
     c.lists[at] = entry
     c.place[entry] = at - c.links[c.crossed[entry]].first
 
 
-@kernel
-def _before(c: Classes, a: Any, b: Any) -> Any:
-    """Whether the row of entry a is through before that of b, or with it: crowds often end together, and no order is needed."""
-    return c.key[a >> c.shift] <= c.key[b >> c.shift]
-
-
-@kernel
+@inner_kernel
 def _rise(c: Classes, first: Any, at: Any, entry: Any) -> None:
-    """Put an entry at place `at` of the heap that begins at `first`, or above."""
+    """Put an entry at place `at` of the heap that begins at `first`, or above. Rows with one key keep any order."""
+    key = c.key[entry >> c.shift]
     while at > 0:
         up = np.int64(c.lists[first + ((at - 1) >> 1)])
-        if _before(c, up, entry):
+        if c.key[up >> c.shift] <= key:
             break
         _set(c, first + at, up)
         at = (at - 1) >> 1
     _set(c, first + at, entry)
 
 
-@kernel
+@inner_kernel
 def _sink(c: Classes, first: Any, size: Any, at: Any, entry: Any) -> None:
     """Put an entry at place `at` of the heap of `size` that begins at `first`, or below."""
+    key = c.key[entry >> c.shift]
     while 2 * at + 1 < size:
         child = 2 * at + 1
-        below = np.int64(c.lists[first + child])
-        if child + 1 < size and _before(c, np.int64(c.lists[first + child + 1]), below):
+        if child + 1 < size and c.key[c.lists[first + child + 1] >> c.shift] < c.key[c.lists[first + child] >> c.shift]:
             child += 1
-            below = np.int64(c.lists[first + child])
-        if _before(c, entry, below):
+        below = np.int64(c.lists[first + child])
+        if key <= c.key[below >> c.shift]:
             break
         _set(c, first + at, below)
         at = child

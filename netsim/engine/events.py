@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from netsim.engine.blocks import Block
 from netsim.engine.classes import Classes, join, leave, make_classes, move, settle
-from netsim.engine.heap import Heap, empty_heap, put, put_anywhere, put_in_order, take_due
+from netsim.engine.heap import Heap, empty_heap, put, put_in_order, take_due
 from netsim.engine.levels import repair
 from netsim.engine.plan import SAME_TIME, Outcome, Plan, arrive, make_plan, row_through
 from netsim.engine.rows import join_rows
 from topologies.fabric import Floats
-from topologies.jit import kernel
+from topologies.jit import inner_kernel, kernel
+
+WORK = "looked_at", "solved", "passes", "fills"  #: counters of STATE in the order of Outcome.work
 
 
 class Lists(NamedTuple):
@@ -57,7 +59,8 @@ def run_events(
     )
     clash, events = _loop(classes, plan, heap, lists)
     size = sum(a.nbytes for part in (classes, classes.queue, plan, heap, lists) for a in part if isinstance(a, np.ndarray))
-    return Outcome(plan.walkers["done"].copy(), plan.block_end, bool(clash), int(events), classes.work, len(rows.wait), size)
+    work = np.array([classes.state[0][counter] for counter in WORK])
+    return Outcome(plan.walkers["done"].copy(), plan.block_end, bool(clash), int(events), work, len(rows.wait), size)
 
 
 @kernel
@@ -74,75 +77,66 @@ def _loop(c: Classes, plan: Plan, heap: Heap, lists: Lists) -> Any:
             walkers[w].reps_left = plan.stops[walkers[w].stop].repeat
             put(heap, np.int64(first_walker + w), walkers[w].done)
     while heap.size[0] > 0 and heap.nodes[0].key < np.inf:
-        c.now[0] = heap.nodes[0].key
-        c.event[0] += 1
+        c.state[0].now = heap.nodes[0].key
+        c.state[0].event += 1
         n_fresh = np.int64(0)
-        n_due = take_due(heap, c.now[0] * (1 + SAME_TIME), lists.due)
-        while n_due > 0:
+        while True:  # who has nothing to wait for starts at once
+            n_due = take_due(heap, c.state[0].now * (1 + SAME_TIME), lists.due)
+            if n_due == 0:
+                break
             many = n_due * 8 > heap.size[0] and n_due > 8  # then what they bring is put in order at once
             for i in range(n_due):
                 item = np.int64(lists.due[i])
                 if item >= first_link:
                     _end_rows(c, plan, heap, lists, item - first_link, many)
                 elif item >= first_walker:
-                    arrive(plan, heap, item - first_walker, c.now[0], lists.wait, many)
+                    arrive(plan, heap, item - first_walker, c.state[0].now, lists.wait, many)
                 elif _too_early(c, lists, item):
-                    return True, c.event[0]
+                    return True, c.state[0].event
                 else:
                     join(c, item, lists.nbytes[item])
                     lists.fresh[n_fresh] = item
                     n_fresh += 1
             if many:
                 put_in_order(heap)
-            n_due = take_due(heap, c.now[0] * (1 + SAME_TIME), lists.due)
         repair(c, lists.fresh, n_fresh)
         _move_ends(c, heap, first_link)
-    return False, c.event[0]
+    return False, c.state[0].event
 
 
-@kernel
+@inner_kernel
 def _end_rows(c: Classes, plan: Plan, heap: Heap, lists: Lists, number: Any, many: Any) -> None:
     """Take off the rows of a class that are through by now; the walkers who waited for nothing else go on."""
-    link, horizon = c.links[number], c.now[0] * (1 + SAME_TIME)
+    link = c.links[number]
     settle(c, number)
     move(c, number)
-    while link.holds > 0 and _end(c, number, np.int64(0)) <= horizon:
-        last = np.int64(link.holds - 1)  # if that is through too it goes first: nothing is behind it in the heap
-        at = last if _end(c, number, last) <= horizon else np.int64(0)
-        row = np.int64(c.lists[link.first + at]) >> c.shift
+    through = link.served + link.rate * c.state[0].now * SAME_TIME
+    while link.holds > 0 and c.key[c.lists[link.first] >> c.shift] <= through:
+        row = np.int64(c.lists[link.first + link.holds - 1]) >> c.shift
+        if c.key[row] > through:  # else the last of the heap goes before the first: nothing has to move up
+            row = np.int64(c.lists[link.first]) >> c.shift
         leave(c, row)
-        for k in range(row_through(plan, lists.message[row], c.now[0], lists.arrivals)):
-            arrive(plan, heap, np.int64(lists.arrivals[k]), c.now[0], lists.wait, many)
+        for k in range(row_through(plan, lists.message[row], c.state[0].now, lists.arrivals)):
+            arrive(plan, heap, np.int64(lists.arrivals[k]), c.state[0].now, lists.wait, many)
 
 
-@kernel
-def _end(c: Classes, number: Any, at: Any) -> Any:
-    """When a row of a class, which is settled, is through at its present rate; `at`: its place in the list."""
-    link = c.links[number]
-    return c.now[0] + max(c.key[c.lists[link.first + at] >> c.shift] - link.served, 0.0) / link.rate
-
-
-@kernel
+@inner_kernel
 def _move_ends(c: Classes, heap: Heap, first_link: Any) -> None:
-    """Give the classes whose next end has moved their new place in the heap."""
-    many = c.n_moved[0] * 8 > heap.size[0] and c.n_moved[0] > 8
-    for i in range(c.n_moved[0]):
+    """Give the classes of which the next row, or its end, is another their new place in the heap; the last if they hold none."""
+    for i in range(c.state[0].n_moved):
         number = np.int64(c.moved[i])
-        settle(c, number)
-        end = _end(c, number, np.int64(0)) if c.links[number].holds > 0 else np.inf
-        if many:
-            put_anywhere(heap, first_link + number, end)
-        else:
-            put(heap, first_link + number, end)
-    if many:
-        put_in_order(heap)
-    c.n_moved[0] = 0
+        link, end = c.links[number], np.inf
+        if link.holds > 0:
+            settle(c, number)
+            end = c.state[0].now + max(c.key[c.lists[link.first] >> c.shift] - link.served, 0.0) / link.rate
+        put(heap, first_link + number, end)
+    c.state[0].n_moved = 0
 
 
-@kernel
+@inner_kernel
 def _too_early(c: Classes, lists: Lists, row: Any) -> Any:
     """Whether a link of the row still carries messages that this simulation does not know of."""
     for e in range(row << c.shift, (row << c.shift) + c.width):
-        if lists.busy_until[c.crossed[e]] > c.now[0] * (1 + SAME_TIME):
+        if lists.busy_until[c.crossed[e]] > c.state[0].now * (1 + SAME_TIME):
             return True
     return False

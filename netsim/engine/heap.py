@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from topologies.jit import kernel
+from topologies.jit import inner_kernel
 
 NODE = np.dtype([("key", "f8"), ("item", "i4")], align=True)
 
@@ -25,21 +25,21 @@ def empty_heap(ids: int) -> Heap:
     return Heap(np.empty(ids, NODE), np.full(ids, -1, np.int32), np.zeros(1, np.int64))
 
 
-@kernel
+@inner_kernel
 def put(heap: Heap, item: Any, key: Any) -> None:
     """Insert `item` at time `key`, or move it there."""
     number, at = np.int64(item), np.int64(heap.where[item])  # of one width, so that the rest is compiled once
     if at < 0:
         at = heap.size[0]
         heap.size[0] += 1
-        _rise(heap.nodes, heap.where, number, key, at)
-    elif key < heap.nodes[at].key:
+        heap.nodes[at].key = np.inf
+    if key < heap.nodes[at].key:
         _rise(heap.nodes, heap.where, number, key, at)
     else:
         _sink(heap.nodes, heap.where, heap.size[0], number, key, at)
 
 
-@kernel
+@inner_kernel
 def pop(heap: Heap) -> Any:
     """Remove and return the earliest item."""
     nodes, where = heap.nodes, heap.where
@@ -52,7 +52,7 @@ def pop(heap: Heap) -> Any:
     return first
 
 
-@kernel
+@inner_kernel
 def take_due(heap: Heap, horizon: Any, out: Any) -> Any:
     """Remove all items up to time `horizon` into `out`; returns how many.
 
@@ -91,7 +91,7 @@ def take_due(heap: Heap, horizon: Any, out: Any) -> Any:
     return n
 
 
-@kernel
+@inner_kernel
 def _sort_ids(out: Any, n: Any, where: Any) -> None:
     """Put ids that are in no heap in ascending order, by marking their places."""
     for i in range(n):
@@ -104,7 +104,7 @@ def _sort_ids(out: Any, n: Any, where: Any) -> None:
             at += 1
 
 
-@kernel
+@inner_kernel
 def put_anywhere(heap: Heap, item: Any, key: Any) -> None:
     """Insert an item, or change its time, without regard to order: `put_in_order` must follow before anything else is asked."""
     at = heap.where[item]
@@ -115,14 +115,14 @@ def put_anywhere(heap: Heap, item: Any, key: Any) -> None:
     heap.nodes[at].key, heap.nodes[at].item = key, item
 
 
-@kernel
+@inner_kernel
 def put_in_order(heap: Heap) -> None:
     """Make a heap of the nodes as they lie."""
     for at in range(heap.size[0] // 2 - 1, -1, -1):
         _sink(heap.nodes, heap.where, heap.size[0], np.int64(heap.nodes[at].item), heap.nodes[at].key, at)
 
 
-@kernel
+@inner_kernel
 def _rise(nodes: Any, where: Any, item: Any, key: Any, at: Any) -> None:
     while at > 0:
         up = nodes[(at - 1) >> 1]
@@ -135,7 +135,7 @@ def _rise(nodes: Any, where: Any, item: Any, key: Any, at: Any) -> None:
     where[item] = at
 
 
-@kernel
+@inner_kernel
 def _sink(nodes: Any, where: Any, size: Any, item: Any, key: Any, at: Any) -> None:
     while 2 * at + 1 < size:
         child = 2 * at + 1

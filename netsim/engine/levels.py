@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from netsim.engine.classes import FILLS, LOOKED_AT, NOBODY, PASSES, SOLVED, Classes, hold, let_go, move, settle, touch, use_of
-from netsim.engine.heap import pop, put, put_anywhere, put_in_order
-from topologies.jit import kernel
+from netsim.engine.classes import NOBODY, Classes, hold, let_go, move, settle, touch, use_of
+from netsim.engine.heap import pop, put
+from topologies.jit import inner_kernel, kernel
 
 EPS = 1e-11  # relative difference below which two rates are one
 SAME_RATE = 1e-13  # relative change of a rate below which it is not taken over
@@ -28,21 +28,21 @@ def repair(c: Classes, fresh: Any, n_fresh: Any) -> None:
     Filling all anew bounds the work: it is done where many have come, and where setting right has cost more than that would.
     """
     whole = len(c.holder) + len(c.links)  # what `fill` goes through, whatever is active
-    patience = np.int64(-1) if 8 * n_fresh > c.active[0] and 32 * n_fresh > whole else 4 * whole
+    patience = np.int64(-1) if 8 * n_fresh > c.state[0].active and 32 * n_fresh > whole else 4 * whole
     if patience >= 0:
         for i in range(n_fresh):
             _admit(c, np.int64(fresh[i]))
+    while patience >= 0:
         _queue_touched(c)
-    while c.queue.size[0] > 0 and patience >= 0:
+        if c.queue.size[0] == 0:
+            return
         number = np.int64(pop(c.queue))
         _set_right(c, number)
-        _queue_touched(c)
         patience -= 1 + c.links[number].holds
-    if patience < 0:
-        fill(c)
+    fill(c)
 
 
-@kernel
+@inner_kernel
 def _admit(c: Classes, row: Any) -> None:
     """Have a new row held, at the rate of the rows there, by the link that by itself would give it least: a first guess."""
     best, lowest = np.int64(0), np.inf
@@ -62,7 +62,7 @@ def _admit(c: Classes, row: Any) -> None:
     move(c, np.int64(c.crossed[best]))
 
 
-@kernel
+@inner_kernel
 def _tell(c: Classes, row: Any, before: Any, was: Any) -> None:
     """Tell the links of a row that it has another holder, and with that another rate."""
     rate = c.links[c.holder[row]].rate
@@ -73,13 +73,13 @@ def _tell(c: Classes, row: Any, before: Any, was: Any) -> None:
             other.others += use_of(c, e) * (rate if number == before else rate - was)
             other.top = max(other.top, rate)
         touch(c, number)
-    c.work[LOOKED_AT] += c.width
+    c.state[0].looked_at += c.width
 
 
-@kernel
+@inner_kernel
 def _queue_touched(c: Classes) -> None:
     """Queue the touched links whose rows do not get its level, or that have a row, not theirs, that is faster."""
-    for i in range(c.n_touched[0]):
+    for i in range(c.state[0].n_touched):
         link = c.links[c.touched[i]]
         if link.holds > 0:
             level = max(link.capacity - link.others, 0.0) / link.demand
@@ -87,11 +87,11 @@ def _queue_touched(c: Classes) -> None:
                 put(c.queue, np.int64(c.touched[i]), level)
         elif link.others > link.capacity * (1 + EPS):
             put(c.queue, np.int64(c.touched[i]), link.capacity / link.count)
-    c.n_touched[0] = 0
-    c.epoch[0] += 1
+    c.state[0].n_touched = 0
+    c.state[0].epoch += 1
 
 
-@kernel
+@inner_kernel
 def _set_right(c: Classes, number: Any) -> None:
     """Give a link's class its level, and take over the rows that are faster."""
     link = c.links[number]
@@ -117,7 +117,7 @@ def _set_right(c: Classes, number: Any) -> None:
         move(c, number)
 
 
-@kernel
+@inner_kernel
 def _level_with_faster(c: Classes, number: Any, level: Any) -> Any:
     """A link's level once it holds the rows that are faster than that; `level`: a bound from below."""
     link = c.links[number]
@@ -127,10 +127,10 @@ def _level_with_faster(c: Classes, number: Any, level: Any) -> Any:
         for i in range(lo, hi):
             rate = c.links[c.holder[c.lists[i] >> c.shift]].rate
             if rate > level * (1 + EPS):
-                demand += use_of(c, c.lists[i])
+                demand += use_of(c, np.int64(c.lists[i]))
             else:
-                kept += use_of(c, c.lists[i]) * rate
-        c.work[LOOKED_AT] += hi - lo
+                kept += use_of(c, np.int64(c.lists[i])) * rate
+        c.state[0].looked_at += hi - lo
         if demand <= 0.0:
             return np.inf
         new = max(link.capacity - kept, 0.0) / demand
@@ -139,7 +139,7 @@ def _level_with_faster(c: Classes, number: Any, level: Any) -> Any:
         level = new
 
 
-@kernel
+@inner_kernel
 def _take_over(c: Classes, number: Any, level: Any) -> None:
     """Let a link hold the rows that are faster than a level, at the rate of its class; take the sum of the others anew."""
     link = c.links[number]
@@ -162,11 +162,18 @@ def _take_over(c: Classes, number: Any, level: Any) -> None:
     link.others, link.top = kept, top
 
 
-@kernel
+@inner_kernel
 def _tell_all(c: Classes, number: Any, change: Any) -> None:
     """Tell the links of all rows of a class by how much its rate has changed: here the time goes, so all is inlined."""
     link, links, lists, crossed, use, touched, width = c.links[number], c.links, c.lists, c.crossed, c.use, c.touched, c.width
-    others, top, rate, epoch, n, fractions = link.others, link.top, link.rate, c.epoch[0], c.n_touched[0], len(c.use) > 0
+    others, top, rate, epoch, n, fractions = (
+        link.others,
+        link.top,
+        link.rate,
+        c.state[0].epoch,
+        c.state[0].n_touched,
+        len(c.use) > 0,
+    )
     for i in range(link.first, link.first + link.holds):
         begin = (lists[i] >> c.shift) << c.shift
         for e in range(begin, begin + width):
@@ -177,10 +184,10 @@ def _tell_all(c: Classes, number: Any, change: Any) -> None:
             n += other.touched != epoch
             other.touched = epoch
     link.others, link.top = others, top  # its own rows were none of these
-    c.n_touched[0] = n
-    c.work[LOOKED_AT] += link.holds * width
-    c.work[SOLVED] += link.holds
-    c.work[PASSES] += 1
+    c.state[0].n_touched = n
+    c.state[0].looked_at += link.holds * width
+    c.state[0].solved += link.holds
+    c.state[0].passes += 1
 
 
 @kernel
@@ -190,27 +197,42 @@ def fill(c: Classes) -> None:
     A link's level only rises while others are filled, so the keys of the queue may lag behind.
     """
     _dissolve(c)
+    while c.queue.size[0] > 0:
+        key = c.queue.nodes[0].key
+        number = np.int64(pop(c.queue))
+        link = c.links[number]
+        if link.open > 0:
+            level = max(link.capacity - link.others, 0.0) / link.demand
+            if level > key:
+                put(c.queue, number, level)
+            else:
+                _fill_link(c, number, level)
+    c.state[0].fills += 1
+
+
+@inner_kernel
+def _dissolve(c: Classes) -> None:
+    """Let nobody hold any row: every key is bytes to go again, every clock shows now, the queue has all links that have rows."""
+    c.queue.size[0] = 0
+    for number in range(len(c.links)):
+        c.queue.where[number] = -1
+        settle(c, np.int64(number))
+        move(c, np.int64(number))
+    for row in range(len(c.holder)):
+        if c.holder[row] != NOBODY:
+            c.key[row] -= c.links[c.holder[row]].served
+            c.holder[row] = NOBODY
+    c.state[0].n_touched = 0
+    c.state[0].epoch += 1
     for number in range(len(c.links)):
         link = c.links[number]
         link.others, link.top, link.rate, link.holds, link.open = 0.0, 0.0, 0.0, 0, link.count
         link.demand = _uses(c, np.int64(number), np.int64(link.count))
         if link.count > 0:
-            put_anywhere(c.queue, np.int64(number), link.capacity / link.demand)
-    put_in_order(c.queue)
-    while c.queue.size[0] > 0:
-        key = c.queue.nodes[0].key
-        first = np.int64(pop(c.queue))
-        link = c.links[first]
-        if link.open > 0:
-            level = max(link.capacity - link.others, 0.0) / link.demand
-            if level > key:
-                put(c.queue, first, level)
-            else:
-                _fill_link(c, first, level)
-    c.work[FILLS] += 1
+            put(c.queue, np.int64(number), link.capacity / link.demand)
 
 
-@kernel
+@inner_kernel
 def _uses(c: Classes, number: Any, n: Any) -> Any:
     """The sum of the uses of the first n rows in a link's list."""
     if len(c.use) == 0:
@@ -221,23 +243,7 @@ def _uses(c: Classes, number: Any, n: Any) -> Any:
     return total
 
 
-@kernel
-def _dissolve(c: Classes) -> None:
-    """Let nobody hold any row; every key is bytes to go again, every clock shows now, no link is in doubt."""
-    while c.queue.size[0] > 0:
-        pop(c.queue)
-    c.n_touched[0] = 0
-    c.epoch[0] += 1
-    for number in range(len(c.links)):
-        settle(c, np.int64(number))
-        move(c, np.int64(number))
-    for row in range(len(c.holder)):
-        if c.holder[row] != NOBODY:
-            c.key[row] -= c.links[c.holder[row]].served
-            c.holder[row] = NOBODY
-
-
-@kernel
+@inner_kernel
 def _fill_link(c: Classes, number: Any, level: Any) -> None:
     """Let a link hold its rows that nobody holds, at this level."""
     link = c.links[number]
@@ -254,6 +260,6 @@ def _fill_link(c: Classes, number: Any, level: Any) -> None:
                     other.demand -= use_of(c, e)
                     other.open -= 1
                     other.top = level
-    c.work[LOOKED_AT] += link.count
-    c.work[SOLVED] += link.holds
-    c.work[PASSES] += 1
+    c.state[0].looked_at += link.count
+    c.state[0].solved += link.holds
+    c.state[0].passes += 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from netsim.engine.blocks import Block
 from netsim.engine.heap import Heap, put, put_anywhere
 from topologies.fabric import Floats
-from topologies.jit import allocating_kernel, kernel
+from topologies.jit import allocating_kernel, inner_kernel
 
 SAME_TIME = 1e-12  # relative difference below which two times are one event
 
@@ -125,7 +125,7 @@ def _stops(messages: Any, block_of: Any, n_walkers: Any) -> Any:
     return first_stop, block, first_meet, meets
 
 
-@kernel
+@inner_kernel
 def row_through(plan: Plan, number: Any, now: Any, arrivals: Any) -> Any:
     """A row is through. Walkers for whom that ended the repetition go on; returns how many have somewhere to go."""
     message = plan.messages[number]
@@ -152,7 +152,7 @@ def row_through(plan: Plan, number: Any, now: Any, arrivals: Any) -> Any:
     return n
 
 
-@kernel
+@inner_kernel
 def arrive(plan: Plan, heap: Heap, w: Any, now: Any, wait: Any, many: Any) -> None:
     """A walker posts its messages; those whose other end is there too begin to wait."""
     stop = plan.stops[plan.walkers[w].stop]

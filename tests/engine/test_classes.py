@@ -15,8 +15,8 @@ from collectives.all_to_all import direct
 from collectives.collective import Collective, Op
 from collectives.placement import random
 from netsim.engine.blocks import Traffic
-from netsim.engine.classes import FILLS, Classes, join, leave, make_classes, settle
-from netsim.engine.events import run_events
+from netsim.engine.classes import Classes, join, leave, make_classes, settle
+from netsim.engine.events import WORK, run_events
 from netsim.engine.levels import fill, repair
 from netsim.engine.rows import Rows
 from topologies.errors import InputError
@@ -80,7 +80,7 @@ def test_rates_are_fair_after_every_change(data, n_links, n_rows, alike, whole) 
         changed = data.draw(st.sets(st.integers(0, n_rows - 1), min_size=1, max_size=3 if to_go else n_rows))
         for row in to_go:
             to_go[row] -= 0.25 * c.links["rate"][c.holder[row]]
-        c.now[0], c.event[0], c.n_moved[0] = 0.25 * step, step + 1, 0
+        c.state["now"], c.state["event"], c.state["n_moved"] = 0.25 * step, step + 1, 0
         come = np.array(sorted(changed - set(to_go)), np.int32)
         for row in changed & set(to_go):
             settle(c, np.int64(c.holder[row]))
@@ -148,7 +148,7 @@ def test_crowds_end_as_by_plain_filling(fabric: Fabric, routing: str, largest: i
     ends = ends_by_filling(paths, fabric.capacity, block.paths.latency, block.bytes)
     expected = [ends[(block.src == r) | (block.dst == r)].max() for r in range(ranks)]
     np.testing.assert_allclose(outcome.ready, expected, rtol=1e-9)
-    assert outcome.work[FILLS] <= 4  # at the beginning, when all come at once: after that few change
+    assert outcome.work[WORK.index("fills")] <= 4  # at the beginning, when all come at once: after that few change
 
 
 def test_more_than_fits_is_refused() -> None:
