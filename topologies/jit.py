@@ -2,8 +2,8 @@
 
 `kernel` kernels work on arrays that they are given and allocate none, so numba's reference counting is switched off for them:
 with it, every call that passes arrays pays two atomic operations per array, which made the event loop of the flow engine four
-times slower (docs/adr/0003-kernels.md). `inner_kernel` is for those that only other kernels call, `allocating_kernel` for those that
-return new arrays.
+times slower (docs/adr/0003-kernels.md). `inner_kernel` is for those that only other kernels call, `allocating_kernel` for those
+that return new arrays.
 
 Machine code is cached in a folder named after the source text of all modules beside the kernel's own. Numba by itself checks a
 cached kernel against its own file only: it would run on with a stale copy of a kernel that it calls from another file, and fails
@@ -37,7 +37,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def inner_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """As `kernel`, for a function that only kernels call: without the door for Python, which is a fourth of compiling."""
-    return _cached(numba.njit(**_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return _cached(numba.njit(**options)(function))
 
 
 def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
