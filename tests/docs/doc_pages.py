@@ -76,8 +76,11 @@ class Command:
 
 
 def commands(page: Path) -> Iterator[Command]:
-    """The netsim commands of a page; other commands are not for this test."""
+    """The netsim commands of a page; other commands are not for this test, nor are those fenced as `replay`, which measure: what
+    they show is of one day and one machine (tests/validate/test_example.py runs them)."""
     for block in blocks(page, "console"):
+        if block.info == "replay":
+            continue
         for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
             first, *shown = part.replace("\\\n", " ").splitlines()
             if first.split()[0] == "netsim":

@@ -76,7 +76,7 @@ def lay_out(rows: Sequence[Row], options: Options) -> Layout:
         queues=options.queues,
         seed=job.case.seed if ecmp else -1,
     )
-    return Layout(part, factor, plan, Ways(carried(part.fabric, factor), ways), ecmp)
+    return Layout(part, factor, plan, Ways(carried(part.fabric, factor, options.queues), ways), ecmp)
 
 
 def _renumbered(links: Sequence[int], part: Excerpt) -> tuple[int, ...]:

@@ -3,6 +3,8 @@
 fair: HTB whose root class has the link's rate and whose leaves, one for each (source, destination) that crosses the link, borrow
 from it by deficit round robin, a packet a turn. Every flow that waits gets an equal share, whatever its round-trip time: max-min
 fairness, packet by packet, which TCP in one FIFO has not (random rank maps came out up to 10 % slower than the fluid model).
+Acknowledgements without data and the word that a receiver is ready pass by the queue, as control packets do in lossless fabrics:
+waiting at every hop for the packet under way, 3.6 ms of it, made a ring of 30 rounds 13 % slower.
 fifo: a token bucket with one queue, the plain switch.
 """
 
@@ -19,7 +21,8 @@ _HANDLE = 1 << 16
 _ROOT = 0xFFFFFFFF
 _FRAME = MTU + 14  # bytes of a full packet as a queue counts them
 _TICK = 64e-9  # seconds; the unit of the packet scheduler's clock
-_LINE, _OTHERS = 0x0101, 0x0202  # classes of no pair: the link's own, and that of whatever is of no pair
+_LINE, _OTHERS, _CONTROL = 0x0101, 0x0202, 0x0303  # classes of no pair: the link's own, whatever is of no pair, control
+_CONTROL_RATE = 125e6  # bytes/s of the class that they have to themselves
 SLACK = 3e-3  # seconds of the link's rate that a fair queue may catch up when a timer was late; 0.8 packets where that is more
 BURST = 4e-3  # the same of a FIFO, whose bucket must hold a whole packet besides
 _LIMIT = 16 << 20  # bytes in a FIFO: every window of every flow
@@ -39,6 +42,7 @@ def fair(interface: int, rate: float, leaves: Iterable[int]) -> Iterator[Message
     yield _queue(interface, "htb", attribute(2, struct.pack("=5I", 3, 10, _OTHERS, 0, 0)))
     burst = max(0.8 * _FRAME, SLACK * rate)
     yield _class(interface, _HANDLE, _LINE, rate, rate, burst)
+    yield _class(interface, _HANDLE, _CONTROL, _CONTROL_RATE, _CONTROL_RATE, 1 << 16)
     for minor in (_OTHERS, *leaves):
         yield _class(interface, _HANDLE | _LINE, minor, 1.0, 10 * rate, burst)
     program = b"".join(struct.pack("=HBBI", *step) for step in _BY_PAIR)
@@ -47,8 +51,19 @@ def fair(interface: int, rate: float, leaves: Iterable[int]) -> Iterator[Message
     yield Message(_NEWFILTER, CREATE | EXCL, head + attribute(1, b"bpf\0") + attribute(2, body))
 
 
-#: classic BPF: class = 1:(last byte of the source address << 8 | last byte of the destination address)
+#: classic BPF: control where it is a datagram or an acknowledgement without data; else
+#: class = 1:(last byte of the source address << 8 | last byte of the destination address)
 _BY_PAIR = (
+    (0x30, 0, 0, 23),  # ldb [23]: protocol
+    (0x15, 7, 0, 17),  # jeq UDP: to control
+    (0x30, 0, 0, 46),  # ldb [46]: length of the TCP header, in its upper half
+    (0x54, 0, 0, 0xF0),  # and
+    (0x74, 0, 0, 2),  # rsh
+    (0x07, 0, 0, 0),  # tax
+    (0x28, 0, 0, 16),  # ldh [16]: length of the IP packet
+    (0x1C, 0, 0, 0),  # sub x
+    (0x15, 0, 1, 20),  # jeq: nothing behind the headers
+    (0x06, 0, 0, _HANDLE | _CONTROL),  # ret
     (0x20, 0, 0, 26),  # ld [26]: source
     (0x54, 0, 0, 0xFF),  # and
     (0x64, 0, 0, 8),  # lsh

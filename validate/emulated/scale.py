@@ -26,9 +26,9 @@ FRAME = MTU + 14  # bytes of a full packet on the wire: with the Ethernet header
 PAYLOAD = MTU - 20 - 20 - 12  # of which MPI's: without the headers of IP, TCP and its timestamps
 ACK = 14 + 20 + 20 + 12  # bytes of an acknowledgement; one for every other packet that comes in
 
-#: Bytes of payload that a link carries for each byte of its rate, while as much comes in as goes out:
-#: payload/frame, shared with the acknowledgements of what comes in, half of one for each packet.
-EFFICIENCY = PAYLOAD / (FRAME + ACK / 2)
+#: Bytes of payload that a link carries for each byte of its rate. In a fair queue payload/frame, since acknowledgements pass by
+#: it; in a FIFO they take their part of the link while as much comes in as goes out: half of one for each packet.
+EFFICIENCY = {"fair": PAYLOAD / FRAME, "fifo": PAYLOAD / (FRAME + ACK / 2)}
 
 LATENCY_BOUND = 0.1  #: part of a row's time beyond which it is not emulated
 MOST = 254  # endpoints: the last byte of an address
@@ -83,9 +83,9 @@ def slower(fabric: Fabric, rate: float) -> float:
     return rate / float(fabric.capacity[at_endpoint].max())
 
 
-def carried(fabric: Fabric, factor: float) -> Fabric:
+def carried(fabric: Fabric, factor: float, queues: str) -> Fabric:
     """The fabric as MPI sees it: capacities scaled, of which EFFICIENCY is payload."""
-    return replace(fabric, capacity=frozen(fabric.capacity * factor * EFFICIENCY, np.float64))
+    return replace(fabric, capacity=frozen(fabric.capacity * factor * EFFICIENCY[queues], np.float64))
 
 
 def here(row: Row, part: Excerpt, fabric: Fabric, router: Router) -> Row:

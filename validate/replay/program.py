@@ -17,6 +17,7 @@ from validate.replay import machine
 from validate.replay.asleep import sleeper
 from validate.replay.collective import native_call
 from validate.replay.data import Buffers, buffers
+from validate.replay.ready import Ready
 from validate.replay.result import RowResult, write_results
 from validate.replay.steps import Step, load_table, own_steps
 from validate.replay.walk import Late, wait, walk
@@ -127,13 +128,16 @@ def _measured(
         bound = bind(steps, data)
 
         def once(deadline: float, asleep: Callable[[], None]) -> None:
-            walk(bound, group.comm, asleep, deadline, row["rendezvous"])
+            walk(bound, group.comm, asleep, deadline, ready)
 
+    ready = Ready(group.comm) if row["rendezvous"] else None
     runs, busy = [], []
     for _ in range(repeat + 1):  # the first opens the connections and is not timed
         told, idle = _run(once, data, group, limit)
         runs.append(told)
         busy.append(idle)
+    if ready:
+        ready.close()
     if group.comm.rank:
         return None
     seconds = [float(run[:, 0].max()) for run in runs[1:]]

@@ -8,12 +8,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
+from validate.replay.ready import Ready
 from validate.replay.wire import Bound
-
-_NOTHING = np.empty(0, np.float32)  #: what "ready" carries: that it came is all it says
-_DATA, _READY = range(2)  #: tags of a channel: 2 * channel + one of these
 
 
 class Late(Exception):
@@ -21,35 +17,40 @@ class Late(Exception):
 
 
 class _Step:
-    """What is under way of a step: requests, and what follows where one has ended."""
+    """What is under way of a step: requests, and sends that wait for the word of their receivers."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
-        self.follows: list[Callable[[], Any] | None] = []
         self.left = 0  #: requests that have not ended
+        self.waiting: list[tuple[Callable[[], bool], Callable[[], Any]]] = []
 
-    def post(self, request: Any, follow: Callable[[], Any] | None = None) -> None:
+    def post(self, request: Any) -> None:
         self.requests.append(request)
-        self.follows.append(follow)
         self.left += 1
 
     def look(self, some: Callable[[list[Any]], list[int] | None]) -> bool:
-        """Whether anything has ended since the last look; what follows it has been posted then."""
+        """Whether anything has ended or begun since the last look."""
+        waiting, self.waiting = self.waiting, []
+        for ready, send in waiting:
+            if ready():
+                self.post(send())
+            else:
+                self.waiting.append((ready, send))
         ended = some(self.requests) or []
         self.left -= len(ended)
-        for n in sorted(ended):  # messages of one pair in the order of their receives
-            follow = self.follows[n]
-            if follow is not None:
-                self.post(follow())
-        return bool(ended)
+        return bool(ended) or len(self.waiting) < len(waiting)
+
+    @property
+    def done(self) -> bool:
+        return not (self.left or self.waiting)
 
 
 def walk(
-    channels: Sequence[Sequence[Bound]], comm: Any, asleep: Callable[[], None], deadline: float, rendezvous: bool = False
+    channels: Sequence[Sequence[Bound]], comm: Any, asleep: Callable[[], None], deadline: float, ready: Ready | None = None
 ) -> None:
     """Every step of every channel, channels side by side; `asleep` is called where nothing has moved.
 
-    `rendezvous`: a message starts when its receiver has said that it has reached the round, as schedules mean it. Without, the
+    `ready`: a message starts when its receiver has said there that it has reached the round, as schedules mean it. Without, the
     MPI library decides how far messages run ahead: over TCP they fill the kernel's buffers, and links that others still need.
     Messages of one pair and tag are matched in the order they are posted in (MPI 4.1, 3.5: they do not overtake).
     Raises Late where it is not done by `deadline` (time.monotonic).
@@ -59,7 +60,7 @@ def walk(
     some = MPI.Request.Testsome
     under_way: list[tuple[Iterator[_Step], _Step]] = []
     for number, steps in enumerate(channels):
-        walker = _steps(steps, comm, 2 * number, MPI.FLOAT, rendezvous)
+        walker = _steps(steps, comm, number, MPI.FLOAT, ready)
         under_way += [(walker, step) for step in islice(walker, 1)]
     while under_way:
         moved = [step.look(some) for _, step in under_way]
@@ -72,39 +73,30 @@ def walk(
 
 def _on(walker: Iterator[_Step], step: _Step) -> list[tuple[Iterator[_Step], _Step]]:
     """The same step while some of it is left, else the next, if any."""
-    return [(walker, step)] if step.left else [(walker, following) for following in islice(walker, 1)]
+    return [(walker, step)] if not step.done else [(walker, following) for following in islice(walker, 1)]
 
 
-def _steps(steps: Sequence[Bound], comm: Any, tag: int, kind: Any, rendezvous: bool) -> Iterator[_Step]:
-    """Post a step, give it out, and when it is done go on: pieces into place, sums made."""
-    post = _post_when_ready if rendezvous else _post
+def _steps(steps: Sequence[Bound], comm: Any, tag: int, kind: Any, ready: Ready | None) -> Iterator[_Step]:
+    """Post a step, give it out, and when it is done go on: pieces into place, sums made. A message's tag is its channel."""
     for bound in steps:
         for target, source in bound.pack:
             target[:] = source
-        yield post(bound, comm, tag, kind)
+        step = _Step()
+        for into, peer in bound.receives:
+            step.post(comm.Irecv([into, kind], peer, tag))
+            if ready:
+                ready.say(peer, tag)
+        for what, peer in bound.sends:
+            send = partial(comm.Isend, [what, kind], peer, tag)
+            if ready:
+                step.waiting.append((partial(ready.heard, peer, tag), send))
+            else:
+                step.post(send())
+        yield step
         for target, source in bound.place:
             target[:] = source
         for target, source in bound.add:
             target += source
-
-
-def _post(bound: Bound, comm: Any, tag: int, kind: Any) -> _Step:
-    step = _Step()
-    for into, peer in bound.receives:
-        step.post(comm.Irecv([into, kind], peer, tag))
-    for what, peer in bound.sends:
-        step.post(comm.Isend([what, kind], peer, tag))
-    return step
-
-
-def _post_when_ready(bound: Bound, comm: Any, tag: int, kind: Any) -> _Step:
-    step = _Step()
-    for into, peer in bound.receives:
-        step.post(comm.Irecv([into, kind], peer, tag + _DATA))
-        step.post(comm.Isend(_NOTHING, peer, tag + _READY))
-    for what, peer in bound.sends:
-        step.post(comm.Irecv(_NOTHING, peer, tag + _READY), partial(comm.Isend, [what, kind], peer, tag + _DATA))
-    return step
 
 
 def wait(done: Callable[[], bool], poll: float, deadline: float) -> None:
