@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt golden docs bench validation clean
+.PHONY: help setup demo validate test check lint fmt golden docs bench validation clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,9 @@ setup: $(STAMP)  ## make .venv with netsim and what its tests need
 
 demo: $(STAMP)  ## answer the question of the README
 	$(BIN)/netsim run examples/quickstart.yaml
+
+validate: $(STAMP)  ## replay four designs with real MPI on emulated fabrics: predicted beside measured
+	$(BIN)/netsim validate examples/validate.yaml
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/pytest -n auto

@@ -1,7 +1,7 @@
 """The word that a receiver has reached a round: a datagram beside MPI, for ranks that share one machine.
 
-It could be an MPI message without elements; but that goes over the connection that carries data the same way, and waits there behind
-what is under way. A datagram is alone in its queue: on an emulated fabric it is a matter of control and waits for nothing.
+It could be an MPI message without elements; but that goes over the connection that carries data the same way, and waits behind what is
+under way there. A datagram waits for nothing: on an emulated fabric it is a matter of control and passes by the queues.
 """
 
 from __future__ import annotations
