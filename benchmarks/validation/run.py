@@ -56,11 +56,11 @@ def _natives(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for name in names for word in ("--native", name))
 
 
-STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "2500ms")) for f in FABRICS]
-RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2500ms")) for f in FABRICS if f != "fat-tree-polarised"]
+STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "2s")) for f in FABRICS]
+RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2s")) for f in FABRICS if f != "fat-tree-polarised"]
 MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12")) for f in ("fat-tree", "bigraph")]
-WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "1500ms", *_natives(MPICH))) for f in FABRICS]
-WINNERS_OPEN = [Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "1500ms", *_natives(OPEN_MPI)), True) for f in FABRICS]
+WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "1500ms", "--repeat", "2", *_natives(MPICH))) for f in FABRICS]
+WINNERS_OPEN = [Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "1500ms", "--repeat", "2", *_natives(OPEN_MPI)), True) for f in FABRICS]
 OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all")]
 PLAN = [*STRUCTURED, *RANDOM, *MAPS, *WINNERS, *OTHERS, *WINNERS_OPEN]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from validate.emulated.netlink import CREATE, EXCL, Message, attribute
 
-MTU = 9000
+MTU = 4500
 _NEWLINK, _NEWADDR, _NEWROUTE, _GETROUTE, _NEWRULE = 16, 20, 24, 26, 32
 _UP, _NOARP = 0x1, 0x80
 _HARDWARE = bytes.fromhex("020000000001")

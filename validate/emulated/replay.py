@@ -17,7 +17,7 @@ from validate.replay.plan import write_plan
 from validate.replay.result import RowResult, read_results
 from validate.request import Row
 
-_POLL = 1e-3  #: seconds that a rank sleeps between looks: ranks share processors, and whoever spins takes the network's time
+_POLL = 4e-3  #: seconds that a rank sleeps at most; what arrives wakes it: whoever looks more often takes the network's time
 _LAUNCHES = 3  #: of a row: once, and twice more where runs were disturbed
 _START_UP = 2.0  #: seconds for each rank to come up and to go; and a minute
 

@@ -32,22 +32,21 @@ class Ready:
         """Tell a rank that its next message of a channel may come."""
         self._socket.sendto(_WORD.pack(self.rank, channel), self._peers[peer])
 
-    def heard(self, peer: int, channel: int) -> bool:
-        """Whether a rank has said so once more than this was asked and true."""
-        if not self._heard[peer, channel]:
-            self._listen()
-        if not self._heard[peer, channel]:
-            return False
-        self._heard[peer, channel] -= 1
-        return True
-
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Take in what has come. Done once before words are asked for one after the other, so that the first who asks gets it."""
         while True:
             try:
                 word = self._socket.recv(_WORD.size)
             except BlockingIOError:
                 return
             self._heard[_WORD.unpack(word)] += 1
+
+    def heard(self, peer: int, channel: int) -> bool:
+        """Whether a rank has said so once more than this was asked and true."""
+        if not self._heard[peer, channel]:
+            return False
+        self._heard[peer, channel] -= 1
+        return True
 
     def close(self) -> None:
         self._socket.close()

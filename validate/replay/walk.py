@@ -63,6 +63,8 @@ def walk(
         walker = _steps(steps, comm, number, MPI.FLOAT, ready)
         under_way += [(walker, step) for step in islice(walker, 1)]
     while under_way:
+        if ready:
+            ready.listen()
         moved = [step.look(some) for _, step in under_way]
         if any(moved):
             under_way = [going for walker, step in under_way for going in _on(walker, step)]
