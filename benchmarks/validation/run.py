@@ -60,7 +60,10 @@ STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--se
 RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2s")) for f in FABRICS if f != "fat-tree-polarised"]
 MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12")) for f in ("fat-tree", "bigraph")]
 WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "1500ms", "--repeat", "2", *_natives(MPICH))) for f in FABRICS]
-WINNERS_OPEN = [Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "1500ms", "--repeat", "2", *_natives(OPEN_MPI)), True) for f in FABRICS]
+WINNERS_OPEN = [
+    Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "1500ms", "--repeat", "2", *_natives(OPEN_MPI)), True)
+    for f in FABRICS
+]
 OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all")]
 PLAN = [*STRUCTURED, *RANDOM, *MAPS, *WINNERS, *OTHERS, *WINNERS_OPEN]
 
@@ -75,6 +78,7 @@ def main() -> int:
     )
     chosen = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
+    failed = 0
     for one in PLAN if not chosen.page else ():
         if (chosen.sets and one.kept not in chosen.sets) or (one.file.exists() and not (chosen.again or chosen.sets)):
             continue
@@ -86,9 +90,10 @@ def main() -> int:
         command = [sys.executable, "-m", "netsim", "validate", str(one.source), *one.options, *python, "--save", str(one.file)]
         code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
         if code not in (0, 3):
-            return code
+            print(f"{one.kept}: exit code {code}", file=sys.stderr)
+            failed = failed or code
     keep(PAGE, list(page({one.kept: comparison(one) for one in PLAN if one.file.exists()})))
-    return 0
+    return failed
 
 
 def comparison(one: Set) -> Comparison:

@@ -15,7 +15,7 @@ from netsim.scenario import load
 from topologies.errors import InputError
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.fidelity import judge
-from validate.emulated.launch import failure
+from validate.emulated.launch import failure, find_mpi
 from validate.emulated.lay_out import Layout, lay_out
 from validate.emulated.links import MTU
 from validate.emulated.options import Options, read_options
@@ -215,6 +215,23 @@ def test_failure_says_what_a_rank_said_or_which_one_died(tmp_path: Path) -> None
     assert failure(tmp_path, 137) == "emulated fabric: rank 2 (h2) ended before it was done: signal 9 (Killed)"
     (tmp_path / "launch.log").write_text("replay: ring: rank 3: not done after 30 s\n" + log)
     assert failure(tmp_path, 1) == "emulated fabric: ring: rank 3: not done after 30 s"
+
+
+def test_the_interpreter_and_its_mpiexec_are_known_by_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks start in another folder. The link that makes a virtual environment is not followed."""
+    monkeypatch.chdir(fake_mpi(tmp_path, "MPICH Version: 5.0"))
+    mpi = find_mpi("bin/python")
+    assert (mpi.python, mpi.mpiexec) == (str(tmp_path / "bin" / "python"), str(tmp_path / "bin" / "mpiexec"))
+
+
+def fake_mpi(folder: Path, library: str, mpiexec: str = "HYDRA build details:\\n    Version: 5.0") -> Path:
+    """A folder with bin/python, a link, and bin/mpiexec; the library calls itself so, or cannot be loaded."""
+    (folder / "bin").mkdir()
+    for name, says in (("real", library), ("mpiexec", mpiexec)):
+        (folder / "bin" / name).write_text(f"#!/bin/sh\nprintf '{says}\\n'\n")
+        (folder / "bin" / name).chmod(0o755)
+    (folder / "bin" / "python").symlink_to("real")
+    return folder
 
 
 def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

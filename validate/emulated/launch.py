@@ -50,12 +50,14 @@ class Mpi:
 
 def find_mpi(python: str | None = None) -> Mpi:
     """The MPI beside an interpreter (this one by default), else the one on PATH. Raises BackendUnavailable."""
-    python = python or sys.executable
-    if not shutil.which(python):
+    found = shutil.which(python or sys.executable)
+    if not found:
         raise BackendUnavailable(f"{python}: no such interpreter; python= takes the path of one with mpi4py and numpy")
-    mpiexec = shutil.which("mpiexec", path=str(Path(python).parent)) or shutil.which("mpiexec")
-    if mpiexec is None:
+    python = os.path.abspath(found)  # ranks start in another folder; links stay: they are what makes a virtual environment
+    beside = shutil.which("mpiexec", path=str(Path(python).parent)) or shutil.which("mpiexec")
+    if beside is None:
         raise BackendUnavailable(f"mpiexec: not beside {python} and not on PATH; {_INSTALL}")
+    mpiexec = os.path.abspath(beside)
     try:
         told = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
         have = subprocess.run([python, "-c", "import numpy, mpi4py"], capture_output=True, text=True, timeout=60, check=False)
