@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.scenario import load
-from topologies.errors import InputError
+from topologies.errors import BackendUnavailable, InputError
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.fidelity import judge
 from validate.emulated.launch import failure, find_mpi
@@ -222,6 +222,31 @@ def test_the_interpreter_and_its_mpiexec_are_known_by_whole_paths(tmp_path: Path
     monkeypatch.chdir(fake_mpi(tmp_path, "MPICH Version: 5.0"))
     mpi = find_mpi("bin/python")
     assert (mpi.python, mpi.mpiexec) == (str(tmp_path / "bin" / "python"), str(tmp_path / "bin" / "mpiexec"))
+
+
+@pytest.mark.parametrize(
+    ("library", "mpiexec", "why"),
+    [
+        ("Open MPI v5.0.8, package", "HYDRA build details:", r"MPICH \?, but mpi4py of \S+ loads Open MPI v5\.0\.8; both"),
+        ("MPICH Version: 5.0", "mpiexec (Open MPI) 5.0.8", "Open MPI 5.0.8, but mpi4py of .* loads MPICH Version: 5.0"),
+        ("MPICH Version: 5.0", "another", "neither MPICH's nor Open MPI's"),
+    ],
+)
+def test_an_mpiexec_of_another_mpi_is_refused(tmp_path: Path, library: str, mpiexec: str, why: str) -> None:
+    """Its ranks would each be alone in a world of one."""
+    with pytest.raises(BackendUnavailable, match=why):
+        find_mpi(str(fake_mpi(tmp_path, library, mpiexec) / "bin" / "python"))
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [("echo cannot load MPI library >&2; exit 1", "cannot load MPI library; pip"), ("kill -11 $$", "exit code -11; pip")],
+)
+def test_a_library_that_does_not_load_is_told(tmp_path: Path, script: str, why: str) -> None:
+    fake_mpi(tmp_path, "")
+    (tmp_path / "bin" / "real").write_text(f"#!/bin/sh\n{script}\n")
+    with pytest.raises(BackendUnavailable, match=why):
+        find_mpi(str(tmp_path / "bin" / "python"))
 
 
 def fake_mpi(folder: Path, library: str, mpiexec: str = "HYDRA build details:\\n    Version: 5.0") -> Path:
