@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from netsim.scenario import load
 from topologies.errors import BackendUnavailable, InputError
+from validate.emulated import enter
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.fidelity import judge
 from validate.emulated.launch import failure, find_mpi
@@ -22,6 +23,7 @@ from validate.emulated.options import Options, read_options
 from validate.emulated.purge import purge, run_name
 from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
 from validate.emulated.target import _sizes
+from validate.mpi import quiet
 from validate.replay.result import RowResult
 from validate.request import Request, Row, rows
 
@@ -257,6 +259,11 @@ def fake_mpi(folder: Path, library: str, mpiexec: str = "HYDRA build details:\\n
         (folder / "bin" / name).chmod(0o755)
     (folder / "bin" / "python").symlink_to("real")
     return folder
+
+
+def test_ranks_are_known_by_the_same_names_everywhere() -> None:
+    """enter.py stands alone and has a list of its own."""
+    assert enter.RANK == quiet.RANK
 
 
 def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -324,6 +324,14 @@ def test_ranks_of_a_launcher_outside_come_in(own_temp: Path) -> None:
         assert sorted((fabric.folder / "launch.log").read_text().split("\n")) == ["", "h0 1", "h1 1", "h2 1", "h3 1"]
 
 
+def test_a_rank_too_many_is_told_and_enters_no_switch() -> None:
+    script = f"SLURM_PROCID=4 exec {sys.executable} -I -S {ENTER} $0 /bin/true"
+    with emulation(star()) as fabric:
+        code = fabric.run(["/bin/sh", "-c", script, str(fabric.folder)], {}, 30, outside=True)
+        assert code == 1
+        assert failure(fabric.folder, 1) == "emulated fabric: rank 4: the fabric has 4 endpoints; start as many ranks"
+
+
 def replayed(tmp: Path, spec: dict[str, object], user: bool, **options: str) -> dict[str, object]:
     """A whole replay in a process of its own."""
     program = (

@@ -126,6 +126,15 @@ def test_ranks_without_a_seat_sit_out_and_the_librarys_own_is_checked_too(tmp_pa
 
 
 @needs_mpi
+def test_too_few_ranks_are_told_in_one_line(tmp_path):
+    """As an mpiexec of another MPI starts them: each alone in a world of one."""
+    plan(tmp_path, [Case(ring(Collective(Op.ALL_REDUCE, 4, 4_000.0)))], [0, 1, 2, 3])
+    done = launch(1, "-m", "validate.replay", str(tmp_path))
+    assert done.returncode != 0
+    assert "replay: 1 MPI ranks for 4 seats; mpiexec must be of mpi4py's MPI" in done.stderr
+
+
+@needs_mpi
 def test_a_run_beyond_its_limit_ends_all_ranks_with_one_line(tmp_path):
     plan(tmp_path, [Case(ring(Collective(Op.ALL_REDUCE, 4, 4e6)))], [0, 1, 2, 3], limit=0.0)
     done = launch(4, "-m", "validate.replay", str(tmp_path), limit=30)

@@ -129,8 +129,8 @@ class Served:
     def build(self, plan: str) -> None:
         """Build, and leave in the folder what `enter.py` reads."""
         self._built = build(Blueprint.from_json(plan))
-        pid = os.readlink("/proc/self")
-        lines = [pid, *(f"{fd} {label}" for fd, label in zip(self.fabric.networks, self.fabric.plan.labels, strict=True))]
+        first = f"{os.readlink('/proc/self')} {self.fabric.plan.endpoints}"
+        lines = [first, *(f"{fd} {label}" for fd, label in zip(self.fabric.networks, self.fabric.plan.labels, strict=True))]
         (self._folder / "entrance").write_text("\n".join(lines) + "\n")
 
     def launch(self, command: list[str], environment: dict[str, str], at: int = -1) -> None:

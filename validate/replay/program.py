@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from topologies.errors import NetsimError
 from validate.replay import machine
 from validate.replay.asleep import sleeper
 from validate.replay.collective import native_call
@@ -61,9 +62,11 @@ class Ranks:
 def perform(files: Mapping[str, bytes], world: Any, folder: Path | None) -> list[RowResult]:
     """Do every row of a plan; on rank 0 of the world give back what came out, and write it to `folder` after each row.
 
-    Raises Late where a run takes longer than its limit: the caller must end all ranks.
+    Raises Late where a run takes longer than its limit, NetsimError where seats are missing: the caller must end all ranks.
     """
     plan = json.loads(files["plan.json"])
+    if world.size < (seats := 1 + max((max(row["seats"]) for row in plan["rows"]), default=0)):
+        raise NetsimError(f"{world.size} MPI ranks for {seats} seats; mpiexec must be of mpi4py's MPI, and start as many")
     gc.freeze()  # what imports made stays: each collection before a run looks only at what rows left
     poll, repeat = float(plan["poll"]), int(plan["repeat"])
     everyone = ranks_of(world, poll)
