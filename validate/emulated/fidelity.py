@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from validate.replay.result import RowResult
 
-#: idle part of the machine's processors below which they, not the links, may have set the pace
+#: idle part of the ranks' processors below which they, not the links, may have set the pace
 #: (Handigol et al., "Reproducible network experiments using container-based emulation", CoNEXT 2012, section 5)
 LEAST_IDLE = 0.35
 _MOST_AGAIN = 0.01  # segments sent again, of those of the run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from validate.emulated.queues import BURST
 from validate.emulated.replay import Replayed, Task, replay
 from validate.emulated.scale import LATENCY_BOUND, latency_part, whole_elements
 from validate.measurement import Measured, Measurement
+from validate.replay.machine import processors
 from validate.request import Outcome, Request, Row
 
 _SHORTEST = 20 * BURST  #: seconds; below, the packets that a queue lets through at once decide
@@ -82,7 +82,7 @@ def _environment(row: Row) -> dict[str, str]:
         return {}
     from validate.native import environment
 
-    return environment(row.native, crowded=row.placement.ranks > (os.cpu_count() or 1))
+    return environment(row.native, crowded=row.placement.ranks > len(processors()))
 
 
 def _sizes(request: Request, layouts: dict[int, Layout], options: Options, notes: list[str]) -> dict[int, int]:
@@ -138,7 +138,7 @@ def _measured(row: Row, size: int, replayed: Replayed) -> Measured:
 def _where(mpi: Mpi, options: Options, layout: Layout) -> dict[str, Any]:
     own = float(layout.part.fabric.capacity.max())
     return {
-        "machine": f"Linux {platform.release()}, {os.cpu_count()} processors",
+        "machine": f"Linux {platform.release()}, {len(processors())} processors",
         "mpi": mpi.version,
         "fabric": "network namespaces, veth, "
         + {"fair": "a queue for each flow (HTB)", "fifo": "one queue (TBF)"}[options.queues],
