@@ -21,6 +21,7 @@ from validate.emulated.lay_out import Layout, lay_out
 from validate.emulated.links import MTU
 from validate.emulated.options import Options, read_options
 from validate.emulated.purge import purge, run_name
+from validate.emulated.replay import Replayed
 from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
 from validate.emulated.target import _sizes
 from validate.mpi import quiet
@@ -187,6 +188,17 @@ def test_a_run_is_believed_only_when_nothing_disturbed_it() -> None:
     assert judge(result, dropped=0, segments=1000.0, spinning=True).good == (1.0, 1.1)
     assert judge(result, dropped=2, segments=1000.0, spinning=False).good == ()
     assert judge(replace(result, idle=()), dropped=0, segments=1000.0, spinning=False).good == ()
+
+
+@pytest.mark.parametrize(("add_up", "seconds", "doubts"), [(True, (1.0, 2.0), ()), (False, (2.0, 9.0), ("disturbed",))])
+def test_wrong_elements_of_a_disturbed_launch_are_not_forgotten(
+    add_up: bool, seconds: tuple[float, ...], doubts: tuple[str, ...]
+) -> None:
+    """Good runs of launches add up unless the kernel has chosen new ways."""
+    earlier = Replayed(1.0, (1.0, 8.0), 3, ("disturbed",), (1.0,))
+    later = Replayed(1.0, (2.0, 9.0), 1, ("disturbed",), (2.0,))
+    both = later.after(earlier, 2, add_up=add_up)
+    assert (both.seconds, both.wrong, both.doubts) == (seconds, 4, doubts)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netsim.output import tell
 from topologies.errors import NetsimError
@@ -46,10 +46,12 @@ class Replayed:
     doubts: tuple[str, ...]
     good: tuple[float, ...] = ()  #: runs that can be believed, so far
 
-    def after(self, earlier: Replayed, repeat: int) -> Replayed:
-        """This with the good runs of earlier launches."""
-        good = (*earlier.good, *self.good)
+    def after(self, earlier: Replayed, repeat: int, *, add_up: bool = True) -> Replayed:
+        """This with the wrong elements of earlier launches and, where runs add up, their good runs."""
         wrong = earlier.wrong + self.wrong
+        if not add_up:
+            return replace(self, wrong=wrong)
+        good = (*earlier.good, *self.good)
         if len(good) >= repeat:
             return Replayed(self.predicted, good[:repeat], wrong, (), good)
         return Replayed(self.predicted, self.seconds, wrong, self.doubts, good)
@@ -72,7 +74,7 @@ def replay(
             missing = repeat if layout.ecmp else max(repeat - len(done[n].good) for n in todo)
             again = _launched(fabric, [tasks[n] for n in todo], layout, mpi, more, options, missing)
             for n, row in zip(todo, again, strict=True):
-                done[n] = row if layout.ecmp else row.after(done[n], repeat)  # new connections, new ways: nothing to add up
+                done[n] = row.after(done[n], repeat, add_up=not layout.ecmp)  # new connections, new ways: nothing to add up
     return done
 
 
