@@ -16,6 +16,7 @@ from topologies.errors import BackendUnavailable, InputError
 from validate.emulated import enter
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.fidelity import judge
+from validate.emulated.groups import groups
 from validate.emulated.launch import failure, find_mpi
 from validate.emulated.lay_out import Layout, lay_out
 from validate.emulated.links import MTU
@@ -96,6 +97,23 @@ def test_rates_keep_their_ratios_and_the_fastest_endpoint_link_has_the_rate() ->
     _, layout = laid_out({**FAT_TREE, "fabric": {"kind": "bigraph", "m": 2, "n": 4, "trunk": "800Gbit/s"}}, rate=1.25e6)
     own = layout.part.fabric.capacity
     assert layout.plan.rates == pytest.approx(tuple(own * 1.25e6 / own[0]))
+
+
+def test_all_fabrics_of_a_request_are_slower_by_one_factor() -> None:
+    """100G beside 400G, 16 ranks beside 4: a ratio of rates between them is the scenario's."""
+    specs = [
+        {"fabric": {"kind": "fat-tree", "k": 4, "link": link}, "ranks": n} for link, n in (("100Gbit/s", 16), ("400Gbit/s", 4))
+    ]
+    slow, fast = groups([row for spec in specs for row in asked(FAT_TREE | spec)], Options())
+    assert slow.layout.factor == fast.layout.factor
+    for group in (slow, fast):
+        alone = lay_out(group.rows, Options())
+        assert group.layout.factor <= alone.factor
+        scale = group.layout.factor / alone.factor
+        assert group.layout.plan.rates == pytest.approx([rate * scale for rate in alone.plan.rates])
+        (row,) = group.rows
+        assert group.layout.seconds(row, row.size) == pytest.approx(alone.seconds(row, row.size) / scale)
+    assert max(fast.layout.plan.rates) == pytest.approx(4 * max(slow.layout.plan.rates))
 
 
 def test_efficiency_is_of_frames_and_their_acknowledgements() -> None:
