@@ -298,9 +298,10 @@ def test_ranks_are_known_by_the_same_names_everywhere() -> None:
 
 def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    alive, dead = tmp_path / f"{run_name()}a", tmp_path / f"netsim-run-{os.getpid()}-1-b"  # the same id, started at another time
-    other = tmp_path / "netsim-runs"
-    for folder in (alive, dead, other):
+    here = run_name().rsplit("-", 2)[0]
+    alive, dead = tmp_path / f"{run_name()}a", tmp_path / f"{here}-1-b"  # the same id, started at another time
+    foreign, other = tmp_path / f"netsim-run-00000000-{os.getpid()}-1-c", tmp_path / "netsim-runs"
+    for folder in (alive, dead, foreign, other):
         folder.mkdir()
     assert [line for line in purge() if str(tmp_path) in line] == [str(dead)]
-    assert sorted(tmp_path.iterdir()) == sorted([alive, other])
+    assert sorted(tmp_path.iterdir()) == sorted([alive, foreign, other])

@@ -279,7 +279,7 @@ def test_purge_ends_what_a_killed_holder_left(own_temp: Path) -> None:
     """A process that carries the mark of a dead run is ended, one of a run that lives is not."""
     from validate.emulated.purge import run_name
 
-    dead = f"netsim-run-{os.getpid()}-1-x"
+    dead = f"{run_name().rsplit('-', 2)[0]}-1-x"
     sleepers = [subprocess.Popen(["/bin/sleep", "30"], env={"NETSIM_RUN": name}) for name in (dead, f"{run_name()}x")]
     try:
         assert f"process {sleepers[0].pid}" in purge()
