@@ -15,6 +15,7 @@ from netsim.scenario import load
 from topologies.errors import BackendUnavailable, InputError
 from validate.emulated import enter
 from validate.emulated.blueprint import Blueprint
+from validate.emulated.emulation import refusal
 from validate.emulated.fidelity import judge
 from validate.emulated.groups import groups
 from validate.emulated.launch import failure, find_mpi
@@ -294,6 +295,12 @@ def fake_mpi(folder: Path, library: str, mpiexec: str = "HYDRA build details:\\n
 def test_ranks_are_known_by_the_same_names_everywhere() -> None:
     """enter.py stands alone and has a list of its own."""
     assert enter.RANK == quiet.RANK
+
+
+@pytest.mark.parametrize(("user", "what"), [(0, "--privileged"), (1000, "run as root")])
+def test_who_may_make_no_namespaces_is_told_what_helps(user: int, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert what in refusal("unshare: Operation not permitted")
 
 
 def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

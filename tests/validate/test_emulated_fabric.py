@@ -298,6 +298,13 @@ def test_a_killed_holder_is_an_error_not_a_hang() -> None:
             fabric.run(["/bin/sleep", "30"], {}, 30)
 
 
+def test_whatever_goes_wrong_in_the_holder_is_said_and_it_serves_on() -> None:
+    with emulation(star()) as fabric:
+        with pytest.raises(NetsimError, match="emulated fabric: way: IndexError: list index out of range"):
+            fabric.ask("way", source=0, to=1, ports=[])
+        assert fabric.ask("way", source=0, to=1, ports=[1, 2]) == [0, 3]
+
+
 def test_a_rank_that_dies_is_named_within_seconds() -> None:
     mpi_or_skip()
     mpi = find_mpi()
