@@ -23,7 +23,7 @@ from validate.emulated.lay_out import Layout, lay_out
 from validate.emulated.links import MTU
 from validate.emulated.options import Options, read_options
 from validate.emulated.purge import purge, run_name
-from validate.emulated.replay import Replayed
+from validate.emulated.replay import Replayed, Task, _beside
 from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
 from validate.emulated.target import _sizes
 from validate.mpi import quiet
@@ -201,12 +201,34 @@ def test_only_latency_is_an_error() -> None:
 
 def test_a_run_is_believed_only_when_nothing_disturbed_it() -> None:
     result = RowResult((1.0, 1.1, 1.2, 1.3), 0, (0.9, 0.1, 0.8, 0.7), (0, 0, 90, 0), ("run 4: a rank started 9 ms late",))
-    judged = judge(result, dropped=0, segments=1000.0, spinning=False)
+    judged = judge(result, seen=(), segments=1000.0, spinning=False)
     assert judged.good == (1.0,)
     assert [doubt.partition(":")[0] for doubt in judged.doubts] == ["run 2", "run 3", "run 4"]
-    assert judge(result, dropped=0, segments=1000.0, spinning=True).good == (1.0, 1.1)
-    assert judge(result, dropped=2, segments=1000.0, spinning=False).good == ()
-    assert judge(replace(result, idle=()), dropped=0, segments=1000.0, spinning=False).good == ()
+    assert judge(result, seen=(), segments=1000.0, spinning=True).good == (1.0, 1.1)
+    assert judge(result, seen=("2 packets were dropped",), segments=1000.0, spinning=False).good == ()
+    assert judge(replace(result, idle=()), seen=(), segments=1000.0, spinning=False).good == ()
+
+
+def test_messages_that_pass_no_link_are_a_doubt() -> None:
+    """Two runs, one of them untimed, of a ring over 4 ranks: each sends 2 M 3/4. A library's own is not counted on."""
+    (row,), layout = laid_out(FAT_TREE | {"ranks": 4, "algorithm": "ring"})
+    tasks = [Task(row, 4000, 1.0), Task(replace(row, native="mpich:ring"), 4000, 1.0)]
+    sent = 2 * 4 * 6000
+    assert _beside(tasks, 1, sent) == []
+    assert _beside(tasks, 1, sent // 2) == ["messages did not pass the emulated links: 50 % of their bytes did"]
+    heads = [layout.plan.ends[link // 2][link % 2] for link in layout.plan.leaving]
+    assert sorted(heads) == [0, 1, 2, 3]
+
+
+def test_ways_that_are_not_known_are_a_doubt() -> None:
+    """h0 sends to h1, and nobody to h9: a connection of each pair that sends must have one way, and only one."""
+    (row,), layout = laid_out(FAT_TREE | {"algorithm": "ring"}, routes="kernel-ecmp")
+    seen = {pair: {way} for pair, way in layout.ways.links.items()}
+    assert layout.unsure(row, seen) == ""
+    twice = layout.ways.links[0, 1][::-1]
+    assert layout.unsure(row, seen | {(0, 9): set()}) == ""
+    assert layout.unsure(row, seen | {(0, 1): seen[0, 1] | {twice}}) == "h0→h1: connections took several ways"
+    assert layout.unsure(row, seen | {(0, 1): set()}) == "h0→h1: no connection was seen"
 
 
 @pytest.mark.parametrize(("add_up", "seconds", "doubts"), [(True, (1.0, 2.0), ()), (False, (2.0, 9.0), ("disturbed",))])
