@@ -84,13 +84,14 @@ def validate(
     from netsim.output import check_target
     from topologies.errors import InputError
     from validate.asked import limit_of, options_of, request_of, source_of
+    from validate.followers import hush_followers
 
     if purge:
         return _purge()
     if scenario is None:
         raise InputError("netsim validate: Missing argument 'SCENARIO' (netsim --help)")
     target = on or "emulated"
-    _hush_followers(target)
+    hush_followers(target)
     limit, source = limit_of(max_error), source_of(target)
     options = options_of(option or [], rate=rate, seconds=seconds, queues=queues, routes=routes, python=mpi_python)
     request = request_of(
@@ -112,21 +113,6 @@ def validate(
     if plot:
         _draw(comparison, plot)
     return _verdict(comparison, limit)
-
-
-def _hush_followers(target: str) -> None:
-    """Under a launcher every rank runs this command: rank 0 speaks for all."""
-    import os
-
-    from validate.mpi.quiet import hush, is_leader
-
-    if target == "mpi" and not is_leader():
-        hush()
-    if target == "nccl":
-        from validate.nccl.launched import launched
-
-        if launched(os.environ).rank > 0:
-            hush()
 
 
 def _purge() -> int:

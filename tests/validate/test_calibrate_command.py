@@ -197,6 +197,9 @@ def test_a_file_that_is_none(scenario: str, tmp_path: Path, text: str, says: str
         (["--on", "mpi"], "netsim calibrate: name a scenario too"),
         (["a.yaml", "b.yml"], "b.yml: a second scenario; calibration measures one"),
         (["--on", "nowhere", "S"], "unknown target 'nowhere'"),
+        (["--on", "nccl", "S"], "netsim calibrate --on nccl: 8 ranks; must be 2: --set ranks=2; or give nccl-tests' sendrecv"),
+        (["S", "m.txt", "--on", "mpi"], "m.txt: a file is read, nothing is measured: leave out --on"),
+        (["S", "m.txt", "--repeat", "2"], "m.txt: a file is read, nothing is measured: leave out --repeat"),
     ],
 )
 def test_what_is_asked_wrongly(scenario: str, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
