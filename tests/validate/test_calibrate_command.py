@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from netsim.build import Job, build_all
 from netsim.cli import main
 from netsim.engine.calibration import Calibration, Piece
+from netsim.provenance import provenance
 from netsim.scenario import load
 from netsim.scenario.calibration import read_calibration
 from topologies.errors import InputError
@@ -124,6 +126,8 @@ def test_measured_fitted_saved_and_fitted_again(scenario: str, tmp_path: Path, c
     assert found.duplex == pytest.approx({"host-leaf": 1.5, "leaf-spine": 1.5}, rel=0.01)
     assert found.reduction == pytest.approx(2e10, rel=0.05)
     assert ("h0 h1", "ping-pong", 8192) in fitted_on(found)
+    loaded = load(scenario)
+    assert json.loads(Path(kept).read_text())["scenario_id"] == provenance(loaded, build_all(loaded)).scenario_id
     assert main(["calibrate", scenario, kept]) == 0
     again = capsys.readouterr().out
     assert "date: '2026-01-31T10:00:00+00:00'" in again.splitlines()
