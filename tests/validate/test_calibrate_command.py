@@ -167,6 +167,7 @@ def test_files_of_others(scenario: str, tmp_path: Path, capsys: pytest.CaptureFi
             f"{s:>12} {s // 4:>12} float sum -1 {1e6 * (seconds(s, 1, True) + 1e-6):8.3f} 1.0 1.0 0\n" for s in sizes if s > 4096
         ),
     }
+    texts["bw.txt"] = "".join(f"[1,0]<stdout>:{line}\n" for line in texts["bw.txt"].splitlines())  # as mpirun --tag-output has it
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     assert main(["calibrate", scenario, *(str(tmp_path / name) for name in texts), "-o", str(tmp_path / "p.yaml")]) == 0
@@ -184,6 +185,14 @@ def test_files_of_others(scenario: str, tmp_path: Path, capsys: pytest.CaptureFi
         ("# OSU MPI Latency Test v7.5\n# Size\n4 0.0\n", "m.txt:3: 0.0: must be more than 0"),
         ("# OSU MPI Latency Test v7.5\n# Size\n", "m.txt:2: no rows; expected lines of a size and a number"),
         ("# OSU MPI Latency Test v7.5\n4 1\n8 1\n", "calibration: 2 sizes of messages; at least 3 are needed"),
+        (
+            "# OSU MPI Latency Test v7.5\n4 1\n8 1\n16 1\n# OSU MPI Bandwidth Test v7.5\n4 1\n",
+            "m.txt: osu_latency, osu_bw: several tests; give each a file of its own",
+        ),
+        ("# nccl-tests sendrecv_perf\n# all_reduce_perf\n", "m.txt: sendrecv_perf, all_reduce_perf: several tests"),
+        ("# OSU MPI Allreduce Latency Test v7.5\n4 1\n", "m.txt:1: not a measurement to calibrate on"),
+        ("# all_reduce_perf, not sendrecv\n4 1 float sum -1 1.0 \n", "m.txt:1: not a measurement to calibrate on"),
+        ("# sendrecv_perf\n#  Rank  0 Group  0\n#  Rank  1 Group  0\n", "m.txt: ranks: 2 in the file, 8 in the scenario"),
         ('{"format": "netsim-measurement/1"', "not JSON"),
         ('{"format": "netsim-measurement/1", "on": "mpi", "rows": []}', "rows: "),
     ],
