@@ -22,13 +22,14 @@ from collectives.schedule import Channel, Round, Schedule
 from netsim.cli import main
 from netsim.scenario import load
 from topologies.errors import BackendUnavailable, InputError, NetsimError
-from validate.measurement import Measurement
+from validate.measured import as_saved, file_outcome
+from validate.measurement import Measured, Measurement
 from validate.native import native_rows
 from validate.nccl import library as library_module
 from validate.nccl import target
 from validate.nccl.gpu import visible_gpus
 from validate.nccl.library import LIBRARIES, choose, open_library, version_of
-from validate.nccl.measure import Here, seats
+from validate.nccl.measure import Here, bytes_of, seats
 from validate.nccl.native import settings_of
 from validate.nccl.options import options_of
 from validate.nccl.party import party
@@ -167,13 +168,19 @@ def test_a_gpu_that_is_never_done_ends_all_ranks() -> None:
     assert "halving-doubling, 4096 B: not done after 1 s" in str(out[3])
 
 
-def test_channels_are_predicted_as_they_are_replayed() -> None:
+def test_channels_are_predicted_as_they_are_replayed_then_and_from_a_file(tmp_path: Path) -> None:
     """Ten chunks each way: four, one, four, one, against one, four, one, four. Apart 10 chunks' time, in step 4 times 4."""
-    (row,) = rows(load({"fabric": {"kind": "single-switch", "hosts": 2}, "collective": {"op": "all-reduce", "size": "1GiB"}}))
+    scenario = load({"fabric": {"kind": "single-switch", "hosts": 2}, "collective": {"op": "all-reduce", "size": "1GiB"}})
+    (row,) = rows(scenario)
     first = Channel(tuple(Round([0], [1], [0], n, True) for n in (4, 1, 4, 1)), 4)
     second = Channel(tuple(Round([1], [0], [0], n, True) for n in (1, 4, 1, 4)), 4)
     unlike = replace(row, job=replace(row.job, schedule=Schedule(row.schedule.collective, (first, second), "unlike")))
     assert predicted_of(unlike) == pytest.approx(8 / 5 * predict(unlike), rel=1e-3)
+    asked = Request(scenario, (unlike,))
+    done = Measurement("nccl", (Measured(row.name, row.by, "all-reduce", bytes_of(row), 2, (1.0,)),))
+    kept = tmp_path / "kept.json"
+    kept.write_text(as_saved(Outcome(done, (1.0,)), asked))
+    assert file_outcome(asked, kept).predicted == (predicted_of(unlike),)
 
 
 @pytest.fixture

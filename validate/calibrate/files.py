@@ -43,7 +43,7 @@ class Found(NamedTuple):
 def points_in(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
     """The points of a file; wires are those of the job.
 
-    Raises InputError with file:line for what is none of the three, for several tests in one file, and for another number of ranks.
+    Raises InputError with file:line for what is none of the three, for several tests in one file, for another number of ranks.
     """
     text = text_of(path)
     if text.lstrip().startswith("{"):

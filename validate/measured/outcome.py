@@ -11,6 +11,7 @@ from topologies.errors import InputError
 from validate.measured.own import Saved, saved, scenario_id
 from validate.measured.read import read_measurement
 from validate.measurement import Measured, Measurement
+from validate.nccl.channels import replayed
 from validate.predict import predict
 from validate.report.words import SCALED
 from validate.request import Outcome, Request, Row
@@ -52,6 +53,8 @@ def _of_own(request: Request, measurement: Measurement, kept: Saved, path: Path)
         _agrees(rows[measured.name, measured.by], measured, path, request)
     if measurement.on in SCALED:
         return Outcome(measurement, _as_predicted_then(request, measurement, kept, path))
+    if measurement.on == "nccl":
+        rows = {key: replayed(row) for key, row in rows.items()}
     predicted = _Predictions()
     return Outcome(measurement, tuple(predicted(rows[m.name, m.by], m.bytes) for m in measurement.rows))
 

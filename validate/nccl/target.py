@@ -15,7 +15,7 @@ from netsim.output import tell
 from topologies.errors import InputError, NetsimError
 from validate.measured.own import scenario_id
 from validate.measurement import Measured, Measurement
-from validate.nccl.channels import aligned
+from validate.nccl.channels import replayed
 from validate.nccl.gpu import Gpu, visible_gpus
 from validate.nccl.launched import Launched, launched
 from validate.nccl.library import Library, choose, open_library
@@ -72,10 +72,7 @@ def perform(request: Request, here: Here, where: dict[str, Any], notes: Sequence
 
 def predicted_of(row: Row) -> float:
     """Seconds of what is replayed: its bytes, and its channels as they are laid side by side."""
-    if row.native:
-        return predict(row, size=bytes_of(row))
-    together = replace(row, job=replace(row.job, schedule=aligned(row.job.schedule)))
-    return predict(together, size=bytes_of(row))
+    return predict(replayed(row), size=bytes_of(row))
 
 
 def _nobody(_: str) -> None:
