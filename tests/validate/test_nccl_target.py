@@ -6,6 +6,8 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -139,6 +141,34 @@ def test_the_target_deals_out_gpus_and_only_process_0_has_an_outcome(monkeypatch
         "ranks_on_a_gpu": 1,
         "started_by": "torchrun",
     }
+
+
+@pytest.mark.parametrize("lacking", ["visible_gpus", "open_library"])
+def test_what_a_rank_lacks_all_hear(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    """Within seconds, whatever the limit: those that wait for it are many, and only rank 0 speaks."""
+    wires, places, here = Wires(4), processes(4, free_port()), threading.local()
+
+    def launched(environment: Any) -> Any:
+        here.own = places.pop()
+        return here.own
+
+    def there(what: Any) -> Any:
+        def find(*_: Any) -> Any:
+            if here.own.rank == 2:
+                raise BackendUnavailable("it is not here")
+            return what()
+
+        return find
+
+    found = {"visible_gpus": lambda: visible_gpus(lambda _: Driver(count=4)), "open_library": lambda: Fake(wires)}
+    for name, what in found.items():
+        monkeypatch.setattr(target, name, there(what) if name == lacking else lambda *_, what=what: what())
+    monkeypatch.setattr(target, "choose", lambda name: "fake")
+    monkeypatch.setattr(target, "launched", launched)
+    began = time.monotonic()
+    out = in_threads([partial(target.nccl, request())] * 4)
+    assert [(type(came), str(came)) for came in out] == [(BackendUnavailable, "rank 2: it is not here")] * 4
+    assert time.monotonic() - began < 20
 
 
 class Broken(Fake):

@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from netsim.output import tell
-from topologies.errors import InputError, NetsimError
+from topologies.errors import BackendUnavailable, InputError, NetsimError
 from validate.measured.own import scenario_id
 from validate.measurement import Measured, Measurement
 from validate.nccl.channels import replayed
@@ -27,6 +27,8 @@ from validate.nccl.sharing import sharing
 from validate.predict import predict
 from validate.request import Outcome, Request, Row
 
+Found = TypeVar("Found")
+
 _GRACE = 15  #: seconds that a process may take to end once its replay has failed
 
 
@@ -39,13 +41,13 @@ def nccl(request: Request) -> Outcome:
     options = options_of(request.options)
     for row in request.rows:
         settings_of(row.native)
-    gpus, chosen = visible_gpus(), choose(options.library)
     own = _reachable(launched(os.environ))
-    _check_ranks(request.rows, own)
     with party(own, options.limit) as tied:
+        gpus, chosen = _everywhere(lambda: (visible_gpus(), choose(options.library)), tied)
+        _check_ranks(request.rows, own)
         _check_same(request, tied)
         gpu, most, hosts = _placed(gpus, tied)
-        library = open_library(chosen, gpu.number)
+        library = _everywhere(lambda: open_library(chosen, gpu.number), tied)
         shared = sharing(most, library.version, options.share, own.rank)
         for name, value in shared.environment.items():
             os.environ.setdefault(name, value)
@@ -116,6 +118,20 @@ def _free_port() -> int:
         return port
 
 
+def _everywhere(find: Callable[[], Found], tied: Party) -> Found:
+    """What `find` finds here, once all have found theirs. Where one has not, all raise its BackendUnavailable: only 0 is heard."""
+    found: list[Found] = []
+    lacking = ""
+    try:
+        found.append(find())
+    except BackendUnavailable as error:
+        lacking = str(error)
+    for rank, why in enumerate(tied.exchange(lacking)):
+        if why:
+            raise BackendUnavailable(f"rank {rank}: {why}" if rank else why)
+    return found[0]
+
+
 def _check_ranks(rows: Sequence[Row], own: Launched) -> None:
     for row in rows:
         ranks = row.schedule.collective.ranks
@@ -165,6 +181,9 @@ def _abandon(library: Library) -> None:
     stopping = threading.Thread(target=_stop, args=(library,), daemon=True)
     stopping.start()
     stopping.join(_GRACE / 3)
+    if not stopping.is_alive():
+        with contextlib.suppress(ValueError, OSError):
+            signal.alarm(0)
 
 
 def _stop(library: Library) -> None:
