@@ -119,7 +119,7 @@ def _free_port() -> int:
 
 
 def _everywhere(find: Callable[[], Found], tied: Party) -> Found:
-    """What `find` finds here, once all have found theirs. Where one has not, all raise its BackendUnavailable: only 0 is heard."""
+    """What `find` finds here, once all have found theirs. Where one has not, all raise its BackendUnavailable: rank 0 speaks."""
     found: list[Found] = []
     lacking = ""
     try:
@@ -175,15 +175,16 @@ def _where(library: Library, gpu: Gpu, own: Launched, hosts: Sequence[str], most
 
 def _abandon(library: Library) -> None:
     """Stop what is under way. Where the GPU does not let go even then, an alarm ends the process after its message is said."""
+    armed = False
     with contextlib.suppress(ValueError, OSError):  # not the main thread
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(_GRACE)
+        armed = True
     stopping = threading.Thread(target=_stop, args=(library,), daemon=True)
     stopping.start()
     stopping.join(_GRACE / 3)
-    if not stopping.is_alive():
-        with contextlib.suppress(ValueError, OSError):
-            signal.alarm(0)
+    if armed and not stopping.is_alive():
+        signal.alarm(0)
 
 
 def _stop(library: Library) -> None:
