@@ -90,6 +90,8 @@ def validate(
         return _purge()
     if scenario is None:
         raise InputError("netsim validate: Missing argument 'SCENARIO' (netsim --help)")
+    if job is not None:
+        _only_written(job, {"--save": save, "--plot": plot, "--format": output_format, "--dry-run": dry_run})
     target = on or "emulated"
     hush_followers(target)
     limit, source = limit_of(max_error), source_of(target)
@@ -98,7 +100,8 @@ def validate(
         scenario, settings_of(settings, engine), source, repeat=repeat, maps=maps, native=native or [], options=options
     )
     if job is not None:
-        return _write_job(job, request, output, {"on": on, "repeat": repeat, "maps": maps, "native": native or None})
+        asked = {"on": on, "repeat": repeat, "maps": maps, "native": native or None, "max_error": max_error}
+        return _write_job(job, request, output, asked)
     if dry_run:
         return _say_plan(target, request, source)
     as_json = output_format is Format.json or (output_format is None and Path(output or "").suffix == ".json")
@@ -122,6 +125,15 @@ def _purge() -> int:
     gone = purge()
     say("".join(f"removed {what}\n" for what in gone) or "nothing was left\n")
     return 0
+
+
+def _only_written(kind: str, given: dict[str, Any]) -> None:
+    """Raises InputError for what says what to do with a measurement, of which there is none yet."""
+    from topologies.errors import InputError
+
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--job {kind}: a job is written, nothing is run: leave out {name}")
 
 
 def _write_job(kind: str, request: Request, output: str | None, asked: dict[str, Any]) -> int:

@@ -111,6 +111,13 @@ def test_what_is_wrong_has_its_exit_code_and_line(small: str, target, capsys, ch
         (["validate", "{small}", "--option", "hosts"], "--option hosts: write it like hosts=order"),
         (["validate", "{small}", "--rate", "1Mbit/s", "--option", "rate=2Mbit/s"], "--option rate=2Mbit/s: rate is given twice"),
         (["validate", "{small}", "--plot", "x.pdf"], "--plot x.pdf: the name must end in .svg or .png"),
+        (
+            ["validate", "{small}", "--job", "slurm", "--dry-run"],
+            "--job slurm: a job is written, nothing is run: leave out --dry-run",
+        ),
+        (["validate", "{small}", "--job", "slurm", "--save", "x.json"], "nothing is run: leave out --save"),
+        (["validate", "{small}", "--on", "mpi", "--option", "bogus=1", "--dry-run"], "--on mpi: unknown option 'bogus'"),
+        (["validate", "{small}", "--on", "nccl", "--option", "bogus=1", "--dry-run"], "--option bogus: the target nccl has none"),
         (["validate", "{small}", "--job", "slurm"], "--job slurm: writes several files; say where with -o DIR"),
     ],
 )
