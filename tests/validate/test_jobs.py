@@ -70,7 +70,7 @@ def test_jobs_are_the_golden_ones(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_asked_of_the_run_is_asked_of_the_job(tmp_path: Path) -> None:
-    """A limit on errors, and time for runs that shall take longer: two rows of 4 runs, each thrice at most, of 50 s and 2 more."""
+    """A limit on errors, and time for longer runs: two rows of 4 runs, each thrice at most, of 50 s and 2 more."""
     twice = JOB | {"collective": {"op": "all-reduce", "size": ["1MiB", "64MiB"]}}
     text = job(tmp_path / "job", scenario=twice, on="emulated", seconds="50s", max_error="5%")[0].read_text()
     assert " --max-error 5% " in text

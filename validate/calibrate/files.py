@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from netsim.build import Job
 from topologies.errors import InputError
 from validate.calibrate.patterns import Pattern, around
 from validate.calibrate.points import NOTHING, Point, points_of
+from validate.measured.numbers import MOST_BYTES
 from validate.measured.own import saved
 from validate.measured.read import read_measurement
 from validate.measured.text import text_of, unlabelled
@@ -106,10 +108,12 @@ def _rows(lines: Sequence[str], row: re.Pattern[str], path: Path) -> Iterator[tu
         if (found := row.match(line)) is None:
             continue
         try:
-            size, number = int(found[1]), float(found[2])
+            size, number = int(found[1][:20]), float(found[2])
         except ValueError:
             raise InputError(f"{path}:{at}: {found[2]!r} is not a number; was the output cut off?") from None
-        if number <= 0:
+        if size > MOST_BYTES:
+            raise InputError(f"{path}:{at}: {found[1]}: more bytes than any machine has")
+        if not 0 < number < inf:
             raise InputError(f"{path}:{at}: {found[2]}: must be more than 0")
         if size:
             yield size, number

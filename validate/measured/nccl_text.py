@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 
 from topologies.errors import InputError
 from validate.measured.nccl_tests import joined, op_by_looks, op_of
-from validate.measured.numbers import microseconds, number, whole
+from validate.measured.numbers import microseconds, number, size, whole
 from validate.measured.text import unlabelled
 from validate.measurement import Measured, Measurement
 
-_RANK = re.compile(r"#\s+Rank\s+(\d+)\s.*?\bon\s+(\S+)\s+device\s+\d+\s+(?:\[[^\]]*\]\s*)?(.*)")
+_RANK = re.compile(r"#\s+Rank\s+(\d{1,9})\s.*?\bon\s+(\S+)\s+device\s+\d+\s+(?:\[[^\]]*\]\s*)?(.*)")
 _START = re.compile(r"#\s*(nThread|Collective test starting)\b")
 _PLACES = ("time", "cputime")
 
@@ -77,7 +77,8 @@ def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Outp
 
 
 def _titles(line: str) -> bool:
-    return line.startswith("#") and {"size", "count", "type", "algbw"} <= set(line.lstrip("# ").split())
+    words = set(line.lstrip("# ").split())
+    return line.startswith("#") and {"size", "count", "type", "algbw"} <= words and not words.isdisjoint(_PLACES)
 
 
 def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: str) -> None:
@@ -87,7 +88,7 @@ def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: st
     told = len(columns) - (columns[-1] == "timestamp")
     if len(words) < told or (len(words) > told and columns[-1] != "timestamp"):
         raise InputError(f"{at}: {len(words)} columns, expected {told}: {', '.join(columns[:told])}")
-    if whole(words[0], "size", at) == 0:
+    if size(words[0], at) == 0:
         output.empty += 1
         return
     n = len(output.devices) or ranks
@@ -95,6 +96,8 @@ def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: st
         raise InputError(f"{at}: no lines '# Rank …' above: the file does not say how many ranks there were: say it")
     starts = [i for i, column in enumerate(columns) if column in _PLACES]
     head = dict(zip(columns[: starts[0]], words, strict=False))
+    if not {"size", "type"} <= set(head):
+        raise InputError(f"{at}: the line of titles above has no size and type before its times")
     for place, start in enumerate(starts):
         stop = starts[place + 1] if place + 1 < len(starts) else told
         cells = dict(zip(columns[start:stop], words[start:stop], strict=True))
@@ -106,13 +109,13 @@ def _measured(
 ) -> Measured:
     redop, root = head.get("redop", "none"), whole(head.get("root", "-1"), "root", at)
     time = microseconds(next(cells[place] for place in _PLACES if place in cells), "time", at)
-    algbw, busbw = (number(cells[column], column, at) for column in ("algbw", "busbw"))
+    algbw, busbw = (number(cells.get(column, "-"), column, at) for column in ("algbw", "busbw"))
     ratio = busbw / algbw if algbw >= 1 else float("nan")  # two decimals tell too little of less
     return Measured(
         name="",
         by="",
         op=named or op_by_looks(asked, redop, root, ratio, ranks, at),
-        bytes=whole(head["size"], "size", at),
+        bytes=size(head["size"], at),
         ranks=ranks,
         seconds=(time,),
         wrong=_wrong(cells.get("#wrong", "N/A"), at),
