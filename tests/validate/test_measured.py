@@ -275,6 +275,18 @@ def test_rows_of_other_operations_are_left_out():
     assert outcome.measurement.notes[-1] == "rows of the file left out: all-reduce, all-gather"
 
 
+def test_a_file_of_several_operations_of_a_scenario_of_several():
+    """Rows whose test is not named are of the operation of the scenario that they look like; what no case uses is left out."""
+
+    def of(*ops: str, **changes) -> Request:
+        return request(compare=[{"name": op, "collective": {"op": op, "size": "1MiB"}} for op in ops], **changes)
+
+    outcome = file_outcome(of("all-reduce", "all-to-all"), OSU)
+    assert [row.op for row in outcome.measurement.rows] == ["all-reduce"] * 2 + ["all-to-all"] * 2
+    assert outcome.measurement.notes[-1] == "rows of the file left out: all-gather"
+    assert {row.op for row in file_outcome(of("all-reduce", "all-gather", ranks=2), OLD).measurement.rows} == {"all-gather"}
+
+
 def test_what_was_saved_is_held_against_its_own_scenario(tmp_path: Path):
     asked = request()
     row = asked.rows[0]

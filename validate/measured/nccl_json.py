@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from topologies.errors import InputError
-from validate.measured.nccl_tests import joined, op_by_looks, op_of
+from validate.measured.nccl_tests import Ops, joined, op_by_looks, op_of
 from validate.measured.nccl_text import hardware
 from validate.measured.numbers import microseconds, number, size, whole
 from validate.measurement import Measured, Measurement
@@ -23,7 +23,7 @@ def is_nccl_json(data: Mapping[str, Any]) -> bool:
     return type(data.get("version")) is int and "results" in data
 
 
-def nccl_json(data: Mapping[str, Any], name: str, ranks: int, op: str) -> Measurement:
+def nccl_json(data: Mapping[str, Any], name: str, ranks: int, ops: Ops) -> Measurement:
     """Its rows. Raises InputError that names the key which is not as nccl-tests write it."""
     args = data.get("args") or [""]
     if not isinstance(args, list):
@@ -40,7 +40,7 @@ def nccl_json(data: Mapping[str, Any], name: str, ranks: int, op: str) -> Measur
     results = data["results"]
     if not isinstance(results, list) or not results:
         raise InputError(f"{name}: results: no rows; was the test cut off?")
-    rows = [row for i, result in enumerate(results) for row in _rows(result, named, op, n, f"{name}: results[{i}]")]
+    rows = [row for i, result in enumerate(results) for row in _rows(result, named, ops, n, f"{name}: results[{i}]")]
     if not rows:
         raise InputError(f"{name}: results: no rows with times and bytes")
     notes = ("times are of the CPU (-C), not of the GPU",) * any(_by_cpu(result) for result in results)
@@ -69,7 +69,7 @@ def _version(code: Any) -> str:
     return f"{code // 10000}.{code // 100 % 100}.{code % 100}" if type(code) is int and code >= 10000 else str(code)
 
 
-def _rows(result: Any, named: str, asked: str, ranks: int, at: str) -> Iterator[Measured]:
+def _rows(result: Any, named: str, asked: Ops, ranks: int, at: str) -> Iterator[Measured]:
     if not isinstance(result, dict):
         raise InputError(f"{at}: not a row of nccl-tests")
     nbytes = size(_text(result, "size", at), at)
@@ -90,7 +90,7 @@ def _measured(
     in_place: bool,
     nbytes: int,
     named: str,
-    asked: str,
+    asked: Ops,
     ranks: int,
     at: str,
 ) -> Measured:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from topologies.errors import InputError
-from validate.measured.nccl_tests import joined, op_by_looks, op_of
+from validate.measured.nccl_tests import Ops, joined, op_by_looks, op_of
 from validate.measured.numbers import microseconds, number, size, whole
 from validate.measured.text import unlabelled
 from validate.measurement import Measured, Measurement
@@ -42,9 +42,9 @@ def is_nccl_text(lines: Sequence[str]) -> bool:
     return any(_titles(unlabelled(line)) or re.match(r"#\s*nThread\b", unlabelled(line)) for line in lines)
 
 
-def nccl_text(lines: Sequence[str], name: str, ranks: int, op: str) -> Measurement:
+def nccl_text(lines: Sequence[str], name: str, ranks: int, ops: Ops) -> Measurement:
     """The rows of all outputs. Raises InputError with the line for one that is not of the table."""
-    outputs = _outputs(lines, name, ranks, op)
+    outputs = _outputs(lines, name, ranks, ops)
     rows = [row for output in outputs for row in output.rows]
     if not rows:
         raise InputError(f"{name}:{len(lines)}: no rows; expected a line for each size: was the output cut off?")
@@ -52,7 +52,7 @@ def nccl_text(lines: Sequence[str], name: str, ranks: int, op: str) -> Measureme
     return Measurement("nccl-tests", joined(rows), where=hardware(devices.values()), notes=tuple(_notes(outputs, ranks)))
 
 
-def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Output]:
+def _outputs(lines: Sequence[str], name: str, ranks: int, ops: Ops) -> list[_Output]:
     outputs = [_Output()]
     called = ""  # the program that a command line above the output names
     for number_, raw in enumerate(lines, 1):
@@ -60,7 +60,7 @@ def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Outp
         if not line.startswith("#"):
             words = line.split()
             if line[:1].isdigit() and (words[0].isdigit() or len(words) == len(outputs[-1].columns)):
-                _read_row(words, outputs[-1], ranks, op, at)
+                _read_row(words, outputs[-1], ranks, ops, at)
             else:
                 called = op_of(line) or called
         elif _START.match(line):
@@ -81,7 +81,7 @@ def _titles(line: str) -> bool:
     return line.startswith("#") and {"size", "count", "type", "algbw"} <= words and not words.isdisjoint(_PLACES)
 
 
-def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: str) -> None:
+def _read_row(words: Sequence[str], output: _Output, ranks: int, ops: Ops, at: str) -> None:
     columns = output.columns
     if not columns:
         raise InputError(f"{at}: a row before the line of titles '# size count type redop root time algbw busbw #wrong'")
@@ -101,11 +101,11 @@ def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: st
     for place, start in enumerate(starts):
         stop = starts[place + 1] if place + 1 < len(starts) else told
         cells = dict(zip(columns[start:stop], words[start:stop], strict=True))
-        output.rows.append(_measured(head, cells, place == 1, output.op, op, n, at))
+        output.rows.append(_measured(head, cells, place == 1, output.op, ops, n, at))
 
 
 def _measured(
-    head: dict[str, str], cells: dict[str, str], in_place: bool, named: str, asked: str, ranks: int, at: str
+    head: dict[str, str], cells: dict[str, str], in_place: bool, named: str, asked: Ops, ranks: int, at: str
 ) -> Measured:
     redop, root = head.get("redop", "none"), whole(head.get("root", "-1"), "root", at)
     time = microseconds(next(cells[place] for place in _PLACES if place in cells), "time", at)
