@@ -325,6 +325,7 @@ def test_several_ranks_on_a_gpu_need_a_new_nccl_or_a_word() -> None:
         sharing(4, (2, 28, 9), None, 1)
     assert sharing(4, (2, 28, 9), "hostid", 1).environment["NCCL_HOSTID"] == "netsim-1"
     assert any("share a GPU" in note for note in sharing(4, (2, 28, 9), "hostid", 1).notes)
+    assert not any("share a GPU" in note for note in sharing(1, (2, 28, 9), "hostid", 1).notes)
 
 
 def test_ranks_need_a_process_each() -> None:
