@@ -203,16 +203,21 @@ def _draw(comparison: Comparison, path: Path) -> None:
 
 def _verdict(comparison: Comparison, limit: float) -> int:
     """The exit code, each reason for it told in a line."""
+    from math import inf
+
     from netsim.output import tell
-    from validate.report.words import doubt_text, percent, subject
+    from validate.report.words import doubt_text, percent, subject, wrong_text
 
     for point in comparison.wrong:
-        tell(f"{subject(point)}: {point.measured.wrong} elements came out wrong")
+        tell(f"{subject(point)}: {wrong_text(point)}")
     for point in comparison.doubtful:
         tell(f"{doubt_text(point)}: not trustworthy")
     missed = [point for point in comparison.trusted if abs(point.error) > limit]
     for point in missed:
         tell(f"{subject(point)}: error {percent(point.error)}, more than --max-error {100 * limit:g}%")
+    unknown = limit < inf and not comparison.trusted
+    if unknown:
+        tell(f"--max-error {100 * limit:g}%: no row counts, so nothing says that errors are no larger")
     if comparison.wrong:
         return 1
-    return 3 if missed or comparison.doubtful else 0
+    return 3 if missed or unknown or comparison.doubtful else 0

@@ -287,6 +287,15 @@ def test_a_file_of_several_operations_of_a_scenario_of_several():
     assert {row.op for row in file_outcome(of("all-reduce", "all-gather", ranks=2), OLD).measurement.rows} == {"all-gather"}
 
 
+def test_what_osu_finds_wrong_is_wrong(tmp_path: Path):
+    path = tmp_path / "osu.txt"
+    columns = "# Size   Avg Latency(us)   Validation"
+    path.write_text(f"# OSU MPI Allreduce Latency Test v7.5\n{columns}\n4   1.0   Pass\n8   1.0   Fail\n0   1.0   Pass\n")
+    read = read_measurement(path, ranks=4)
+    assert [(row.bytes, row.wrong, len(row.doubts)) for row in read.rows] == [(4, 0, 0), (8, 1, 1)]
+    assert "1 row of 0 bytes left out" in read.notes
+
+
 def test_what_was_saved_is_held_against_its_own_scenario(tmp_path: Path):
     asked = request()
     row = asked.rows[0]

@@ -93,7 +93,8 @@ def _row(words: Sequence[str], columns: Sequence[str], test: str, dtype: str, ra
         raise InputError(f"{at}: OSU benchmarks do not print how many ranks there were: say it")
     cells = dict(zip(columns, words, strict=True))
     time = microseconds(cells.get(_SLOWEST, cells[_AVERAGE]), "latency", at)
-    failed = cells.get("Validation", "Pass") != "Pass"
+    validated = cells.get("Validation")
+    failed = validated not in (None, "Pass")
     return Measured(
         name="",
         by="",
@@ -101,7 +102,7 @@ def _row(words: Sequence[str], columns: Sequence[str], test: str, dtype: str, ra
         bytes=size(words[0], at) * (ranks if of_one_rank else 1),
         ranks=ranks,
         seconds=(time,),
-        wrong=0 if cells.get("Validation") == "Pass" else None,
+        wrong=None if validated is None else int(failed),  # at least: it does not say how many
         doubts=("the benchmark's own validation failed",) * failed,
         redop="sum" if op in _REDUCES else "none",
         root=root,
