@@ -10,6 +10,7 @@ from netsim.units import format_rate, format_size
 from validate.predict import predict
 from validate.report.words import short_time
 from validate.request import Request
+from validate.targets import options_of_target
 
 if TYPE_CHECKING:
     from validate.emulated.lay_out import Layout
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 def plan(on: str, request: Request, source: Path | None = None) -> str:
     """The rows that would be run or compared, with what netsim says each takes on the scenario's own fabric.
 
-    Raises InputError for options and routes that cannot be emulated, as the run would.
+    Raises InputError for options that the target has not and routes that cannot be emulated, as the run would.
     """
+    options_of_target(on)[1](request.options)
     rows = request.rows
     what = f"compare with {source}" if source else f"replay on {on}, {request.repeat} timed runs of each row"
     options = "".join(f"   {name}: {value}" for name, value in request.options.items())
