@@ -84,20 +84,24 @@ def validate(
     from netsim.output import check_target
     from topologies.errors import InputError
     from validate.asked import limit_of, options_of, request_of, source_of
+    from validate.followers import hush_followers
 
     if purge:
         return _purge()
     if scenario is None:
         raise InputError("netsim validate: Missing argument 'SCENARIO' (netsim --help)")
+    if job is not None:
+        _only_written(job, {"--save": save, "--plot": plot, "--format": output_format, "--dry-run": dry_run})
     target = on or "emulated"
-    _hush_followers(target)
+    hush_followers(target)
     limit, source = limit_of(max_error), source_of(target)
     options = options_of(option or [], rate=rate, seconds=seconds, queues=queues, routes=routes, python=mpi_python)
     request = request_of(
         scenario, settings_of(settings, engine), source, repeat=repeat, maps=maps, native=native or [], options=options
     )
     if job is not None:
-        return _write_job(job, request, output, {"on": on, "repeat": repeat, "maps": maps, "native": native or None})
+        asked = {"on": on, "repeat": repeat, "maps": maps, "native": native or None, "max_error": max_error}
+        return _write_job(job, request, output, asked)
     if dry_run:
         return _say_plan(target, request, source)
     as_json = output_format is Format.json or (output_format is None and Path(output or "").suffix == ".json")
@@ -114,21 +118,6 @@ def validate(
     return _verdict(comparison, limit)
 
 
-def _hush_followers(target: str) -> None:
-    """Under a launcher every rank runs this command: rank 0 speaks for all."""
-    import os
-
-    from validate.mpi.quiet import hush, is_leader
-
-    if target == "mpi" and not is_leader():
-        hush()
-    if target == "nccl":
-        from validate.nccl.launched import launched
-
-        if launched(os.environ).rank > 0:
-            hush()
-
-
 def _purge() -> int:
     from netsim.output import say
     from validate.emulated.purge import purge
@@ -136,6 +125,15 @@ def _purge() -> int:
     gone = purge()
     say("".join(f"removed {what}\n" for what in gone) or "nothing was left\n")
     return 0
+
+
+def _only_written(kind: str, given: dict[str, Any]) -> None:
+    """Raises InputError for what says what to do with a measurement, of which there is none yet."""
+    from topologies.errors import InputError
+
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--job {kind}: a job is written, nothing is run: leave out {name}")
 
 
 def _write_job(kind: str, request: Request, output: str | None, asked: dict[str, Any]) -> int:
@@ -205,16 +203,21 @@ def _draw(comparison: Comparison, path: Path) -> None:
 
 def _verdict(comparison: Comparison, limit: float) -> int:
     """The exit code, each reason for it told in a line."""
+    from math import inf
+
     from netsim.output import tell
-    from validate.report.words import doubt_text, percent, subject
+    from validate.report.words import doubt_text, percent, subject, wrong_text
 
     for point in comparison.wrong:
-        tell(f"{subject(point)}: {point.measured.wrong} elements came out wrong")
+        tell(f"{subject(point)}: {wrong_text(point)}")
     for point in comparison.doubtful:
         tell(f"{doubt_text(point)}: not trustworthy")
     missed = [point for point in comparison.trusted if abs(point.error) > limit]
     for point in missed:
         tell(f"{subject(point)}: error {percent(point.error)}, more than --max-error {100 * limit:g}%")
+    unknown = limit < inf and not comparison.trusted
+    if unknown:
+        tell(f"--max-error {100 * limit:g}%: no row counts, so nothing says that errors are no larger")
     if comparison.wrong:
         return 1
-    return 3 if missed or comparison.doubtful else 0
+    return 3 if missed or unknown or comparison.doubtful else 0

@@ -14,6 +14,7 @@ from functools import cached_property
 from math import isfinite, nan, sqrt
 from statistics import median
 
+from validate.calibrate import fitted_on
 from validate.measurement import Measured, Measurement
 from validate.request import Outcome, Row
 
@@ -41,8 +42,7 @@ class Point:
     @property
     def fitted(self) -> bool:
         """Whether the calibration of the scenario was fitted on this very row, which proves nothing then."""
-        calibration = self.row.job.calibration
-        return calibration is not None and (self.row.name, self.row.by, int(self.measured.bytes)) in calibration.fitted_on
+        return (self.row.name, self.row.by, int(self.measured.bytes)) in fitted_on(self.row.job.calibration)
 
     @property
     def case(self) -> str:

@@ -66,7 +66,7 @@ def from_json(data: Mapping[str, Any], name: str) -> Measurement:
         measured = tuple(_row(row, n, name) for n, row in enumerate(data["rows"]))
         rest = {key: data[key] for key in ("on", "date", "where", "scenario_id") if key in data}
         return Measurement(rows=measured, notes=tuple(data.get("notes", ())), **rest)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: not a whole measurement: {error}; was it cut off?") from None
 
 

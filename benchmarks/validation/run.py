@@ -84,6 +84,7 @@ def main() -> int:
     )
     chosen = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
+    failed = 0
     for one in PLAN if not chosen.page else ():
         if (chosen.sets and one.kept not in chosen.sets) or (one.file.exists() and not (chosen.again or chosen.sets)):
             continue
@@ -95,9 +96,10 @@ def main() -> int:
         command = [sys.executable, "-m", "netsim", "validate", str(one.source), *one.options, *python, "--save", str(one.file)]
         code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
         if code not in (0, 3):
-            return code
+            print(f"{one.kept}: exit code {code}", file=sys.stderr)
+            failed = failed or code
     keep(PAGE, list(page({one.kept: comparison(one) for one in PLAN if one.file.exists()})))
-    return 0
+    return failed
 
 
 def comparison(one: Set) -> Comparison:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from netsim.build import Job, build_all
 from netsim.cli import main
 from netsim.engine.calibration import Calibration, Piece
+from netsim.provenance import provenance
 from netsim.scenario import load
 from netsim.scenario.calibration import read_calibration
 from topologies.errors import InputError
@@ -124,6 +126,8 @@ def test_measured_fitted_saved_and_fitted_again(scenario: str, tmp_path: Path, c
     assert found.duplex == pytest.approx({"host-leaf": 1.5, "leaf-spine": 1.5}, rel=0.01)
     assert found.reduction == pytest.approx(2e10, rel=0.05)
     assert ("h0 h1", "ping-pong", 8192) in fitted_on(found)
+    loaded = load(scenario)
+    assert json.loads(Path(kept).read_text())["scenario_id"] == provenance(loaded, build_all(loaded)).scenario_id
     assert main(["calibrate", scenario, kept]) == 0
     again = capsys.readouterr().out
     assert "date: '2026-01-31T10:00:00+00:00'" in again.splitlines()
@@ -163,6 +167,7 @@ def test_files_of_others(scenario: str, tmp_path: Path, capsys: pytest.CaptureFi
             f"{s:>12} {s // 4:>12} float sum -1 {1e6 * (seconds(s, 1, True) + 1e-6):8.3f} 1.0 1.0 0\n" for s in sizes if s > 4096
         ),
     }
+    texts["bw.txt"] = "".join(f"[1,0]<stdout>:{line}\n" for line in texts["bw.txt"].splitlines())  # as mpirun --tag-output has it
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     assert main(["calibrate", scenario, *(str(tmp_path / name) for name in texts), "-o", str(tmp_path / "p.yaml")]) == 0
@@ -180,6 +185,14 @@ def test_files_of_others(scenario: str, tmp_path: Path, capsys: pytest.CaptureFi
         ("# OSU MPI Latency Test v7.5\n# Size\n4 0.0\n", "m.txt:3: 0.0: must be more than 0"),
         ("# OSU MPI Latency Test v7.5\n# Size\n", "m.txt:2: no rows; expected lines of a size and a number"),
         ("# OSU MPI Latency Test v7.5\n4 1\n8 1\n", "calibration: 2 sizes of messages; at least 3 are needed"),
+        (
+            "# OSU MPI Latency Test v7.5\n4 1\n8 1\n16 1\n# OSU MPI Bandwidth Test v7.5\n4 1\n",
+            "m.txt: osu_latency, osu_bw: several tests; give each a file of its own",
+        ),
+        ("# nccl-tests sendrecv_perf\n# all_reduce_perf\n", "m.txt: sendrecv_perf, all_reduce_perf: several tests"),
+        ("# OSU MPI Allreduce Latency Test v7.5\n4 1\n", "m.txt:1: not a measurement to calibrate on"),
+        ("# all_reduce_perf, not sendrecv\n4 1 float sum -1 1.0 \n", "m.txt:1: not a measurement to calibrate on"),
+        ("# sendrecv_perf\n#  Rank  0 Group  0\n#  Rank  1 Group  0\n", "m.txt: ranks: 2 in the file, 8 in the scenario"),
         ('{"format": "netsim-measurement/1"', "not JSON"),
         ('{"format": "netsim-measurement/1", "on": "mpi", "rows": []}', "rows: "),
     ],
@@ -197,6 +210,9 @@ def test_a_file_that_is_none(scenario: str, tmp_path: Path, text: str, says: str
         (["--on", "mpi"], "netsim calibrate: name a scenario too"),
         (["a.yaml", "b.yml"], "b.yml: a second scenario; calibration measures one"),
         (["--on", "nowhere", "S"], "unknown target 'nowhere'"),
+        (["--on", "nccl", "S"], "netsim calibrate --on nccl: 8 ranks; must be 2: --set ranks=2; or give nccl-tests' sendrecv"),
+        (["S", "m.txt", "--on", "mpi"], "m.txt: a file is read, nothing is measured: leave out --on"),
+        (["S", "m.txt", "--repeat", "2"], "m.txt: a file is read, nothing is measured: leave out --repeat"),
     ],
 )
 def test_what_is_asked_wrongly(scenario: str, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,7 @@ def test_all_is_well(small: str, target, capsys):
             3,
             "fat-tree(k=4): halving-doubling at 1MiB: error +1844529.29 %, more than --max-error 100000%",
         ),
+        ({"wrong": 1}, [], 1, "fat-tree(k=4): halving-doubling at 1MiB: 1 element came out wrong"),
         ({"wrong": 3, "doubts": ("late",)}, [], 1, "fat-tree(k=4): halving-doubling at 1MiB: 3 elements came out wrong"),
     ],
 )
@@ -85,6 +86,12 @@ def test_what_is_wrong_has_its_exit_code_and_line(small: str, target, capsys, ch
     captured = capsys.readouterr()
     assert told.partition("+")[0] in captured.err.splitlines()[0]
     assert "# netsim" in captured.out
+
+
+def test_a_limit_on_errors_needs_a_row_that_counts(small: str, target, capsys):
+    target(doubts=("late",))
+    assert main(["validate", small, "--set", "collective.size=1MiB", "--max-error", "5%"]) == 3
+    assert "--max-error 5%: no row counts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -111,6 +118,13 @@ def test_what_is_wrong_has_its_exit_code_and_line(small: str, target, capsys, ch
         (["validate", "{small}", "--option", "hosts"], "--option hosts: write it like hosts=order"),
         (["validate", "{small}", "--rate", "1Mbit/s", "--option", "rate=2Mbit/s"], "--option rate=2Mbit/s: rate is given twice"),
         (["validate", "{small}", "--plot", "x.pdf"], "--plot x.pdf: the name must end in .svg or .png"),
+        (
+            ["validate", "{small}", "--job", "slurm", "--dry-run"],
+            "--job slurm: a job is written, nothing is run: leave out --dry-run",
+        ),
+        (["validate", "{small}", "--job", "slurm", "--save", "x.json"], "nothing is run: leave out --save"),
+        (["validate", "{small}", "--on", "mpi", "--option", "bogus=1", "--dry-run"], "--on mpi: unknown option 'bogus'"),
+        (["validate", "{small}", "--on", "nccl", "--option", "bogus=1", "--dry-run"], "--option bogus: the target nccl has none"),
         (["validate", "{small}", "--job", "slurm"], "--job slurm: writes several files; say where with -o DIR"),
     ],
 )

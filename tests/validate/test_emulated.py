@@ -12,16 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.scenario import load
-from topologies.errors import InputError
+from topologies.errors import BackendUnavailable, InputError
+from validate.emulated import enter
 from validate.emulated.blueprint import Blueprint
+from validate.emulated.emulation import refusal
 from validate.emulated.fidelity import judge
-from validate.emulated.launch import failure
+from validate.emulated.groups import groups
+from validate.emulated.launch import failure, find_mpi
 from validate.emulated.lay_out import Layout, lay_out
 from validate.emulated.links import MTU
 from validate.emulated.options import Options, read_options
 from validate.emulated.purge import purge, run_name
+from validate.emulated.replay import Replayed, Task, _beside
 from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
 from validate.emulated.target import _sizes
+from validate.mpi import quiet
 from validate.replay.result import RowResult
 from validate.request import Request, Row, rows
 
@@ -95,10 +100,27 @@ def test_rates_keep_their_ratios_and_the_fastest_endpoint_link_has_the_rate() ->
     assert layout.plan.rates == pytest.approx(tuple(own * 1.25e6 / own[0]))
 
 
+def test_all_fabrics_of_a_request_are_slower_by_one_factor() -> None:
+    """100G beside 400G, 16 ranks beside 4: a ratio of rates between them is the scenario's."""
+    specs = [
+        {"fabric": {"kind": "fat-tree", "k": 4, "link": link}, "ranks": n} for link, n in (("100Gbit/s", 16), ("400Gbit/s", 4))
+    ]
+    slow, fast = groups([row for spec in specs for row in asked(FAT_TREE | spec)], Options())
+    assert slow.layout.factor == fast.layout.factor
+    for group in (slow, fast):
+        alone = lay_out(group.rows, Options())
+        assert group.layout.factor <= alone.factor
+        scale = group.layout.factor / alone.factor
+        assert group.layout.plan.rates == pytest.approx([rate * scale for rate in alone.plan.rates])
+        (row,) = group.rows
+        assert group.layout.seconds(row, row.size) == pytest.approx(alone.seconds(row, row.size) / scale)
+    assert max(fast.layout.plan.rates) == pytest.approx(4 * max(slow.layout.plan.rates))
+
+
 def test_efficiency_is_of_frames_and_their_acknowledgements() -> None:
-    """9000 bytes of IP, 40 of headers, 12 of timestamps, 14 of Ethernet; half an acknowledgement of 66 bytes the other way."""
-    assert MTU == 9000
-    assert pytest.approx({"fair": 8948 / 9014, "fifo": 8948 / (9014 + 33)}) == EFFICIENCY
+    """4500 bytes of IP, 40 of headers, 12 of timestamps, 14 of Ethernet; half an acknowledgement of 66 bytes the other way."""
+    assert MTU == 4500
+    assert pytest.approx({"fair": 4448 / 4514, "fifo": 4448 / (4514 + 33)}) == EFFICIENCY
 
 
 @pytest.mark.parametrize("routing", ["spray", {"kind": "ecmp", "queue_pairs": 2}])
@@ -179,12 +201,45 @@ def test_only_latency_is_an_error() -> None:
 
 def test_a_run_is_believed_only_when_nothing_disturbed_it() -> None:
     result = RowResult((1.0, 1.1, 1.2, 1.3), 0, (0.9, 0.1, 0.8, 0.7), (0, 0, 90, 0), ("run 4: a rank started 9 ms late",))
-    judged = judge(result, dropped=0, segments=1000.0, spinning=False)
+    judged = judge(result, seen=(), segments=1000.0, spinning=False)
     assert judged.good == (1.0,)
     assert [doubt.partition(":")[0] for doubt in judged.doubts] == ["run 2", "run 3", "run 4"]
-    assert judge(result, dropped=0, segments=1000.0, spinning=True).good == (1.0, 1.1)
-    assert judge(result, dropped=2, segments=1000.0, spinning=False).good == ()
-    assert judge(replace(result, idle=()), dropped=0, segments=1000.0, spinning=False).good == ()
+    assert judge(result, seen=(), segments=1000.0, spinning=True).good == (1.0, 1.1)
+    assert judge(result, seen=("2 packets were dropped",), segments=1000.0, spinning=False).good == ()
+    assert judge(replace(result, idle=()), seen=(), segments=1000.0, spinning=False).good == ()
+
+
+def test_messages_that_pass_no_link_are_a_doubt() -> None:
+    """Two runs, one of them untimed, of a ring over 4 ranks: each sends 2 M 3/4. A library's own is not counted on."""
+    (row,), layout = laid_out(FAT_TREE | {"ranks": 4, "algorithm": "ring"})
+    tasks = [Task(row, 4000, 1.0), Task(replace(row, native="mpich:ring"), 4000, 1.0)]
+    sent = 2 * 4 * 6000
+    assert _beside(tasks, 1, sent) == []
+    assert _beside(tasks, 1, sent // 2) == ["messages did not pass the emulated links: 50 % of their bytes did"]
+    heads = [layout.plan.ends[link // 2][link % 2] for link in layout.plan.leaving]
+    assert sorted(heads) == [0, 1, 2, 3]
+
+
+def test_ways_that_are_not_known_are_a_doubt() -> None:
+    """h0 sends to h1, and nobody to h9: a connection of each pair that sends must have one way, and only one."""
+    (row,), layout = laid_out(FAT_TREE | {"algorithm": "ring"}, routes="kernel-ecmp")
+    seen = {pair: {way} for pair, way in layout.ways.links.items()}
+    assert layout.unsure(row, seen) == ""
+    twice = layout.ways.links[0, 1][::-1]
+    assert layout.unsure(row, seen | {(0, 9): set()}) == ""
+    assert layout.unsure(row, seen | {(0, 1): seen[0, 1] | {twice}}) == "h0→h1: connections took several ways"
+    assert layout.unsure(row, seen | {(0, 1): set()}) == "h0→h1: no connection was seen"
+
+
+@pytest.mark.parametrize(("add_up", "seconds", "doubts"), [(True, (1.0, 2.0), ()), (False, (2.0, 9.0), ("disturbed",))])
+def test_wrong_elements_of_a_disturbed_launch_are_not_forgotten(
+    add_up: bool, seconds: tuple[float, ...], doubts: tuple[str, ...]
+) -> None:
+    """Good runs of launches add up unless the kernel has chosen new ways."""
+    earlier = Replayed(1.0, (1.0, 8.0), 3, ("disturbed",), (1.0,))
+    later = Replayed(1.0, (2.0, 9.0), 1, ("disturbed",), (2.0,))
+    both = later.after(earlier, 2, add_up=add_up)
+    assert (both.seconds, both.wrong, both.doubts) == (seconds, 4, doubts)
 
 
 @pytest.mark.parametrize(
@@ -217,11 +272,65 @@ def test_failure_says_what_a_rank_said_or_which_one_died(tmp_path: Path) -> None
     assert failure(tmp_path, 1) == "emulated fabric: ring: rank 3: not done after 30 s"
 
 
+def test_the_interpreter_and_its_mpiexec_are_known_by_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks start in another folder. The link that makes a virtual environment is not followed."""
+    monkeypatch.chdir(fake_mpi(tmp_path, "MPICH Version: 5.0"))
+    mpi = find_mpi("bin/python")
+    assert (mpi.python, mpi.mpiexec) == (str(tmp_path / "bin" / "python"), str(tmp_path / "bin" / "mpiexec"))
+
+
+@pytest.mark.parametrize(
+    ("library", "mpiexec", "why"),
+    [
+        ("Open MPI v5.0.8, package", "HYDRA build details:", r"MPICH \?, but mpi4py of \S+ loads Open MPI v5\.0\.8; both"),
+        ("MPICH Version: 5.0", "mpiexec (Open MPI) 5.0.8", "Open MPI 5.0.8, but mpi4py of .* loads MPICH Version: 5.0"),
+        ("MPICH Version: 5.0", "another", "neither MPICH's nor Open MPI's"),
+    ],
+)
+def test_an_mpiexec_of_another_mpi_is_refused(tmp_path: Path, library: str, mpiexec: str, why: str) -> None:
+    """Its ranks would each be alone in a world of one."""
+    with pytest.raises(BackendUnavailable, match=why):
+        find_mpi(str(fake_mpi(tmp_path, library, mpiexec) / "bin" / "python"))
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [("echo cannot load MPI library >&2; exit 1", "cannot load MPI library; pip"), ("kill -11 $$", "exit code -11; pip")],
+)
+def test_a_library_that_does_not_load_is_told(tmp_path: Path, script: str, why: str) -> None:
+    fake_mpi(tmp_path, "")
+    (tmp_path / "bin" / "real").write_text(f"#!/bin/sh\n{script}\n")
+    with pytest.raises(BackendUnavailable, match=why):
+        find_mpi(str(tmp_path / "bin" / "python"))
+
+
+def fake_mpi(folder: Path, library: str, mpiexec: str = "HYDRA build details:\\n    Version: 5.0") -> Path:
+    """A folder with bin/python, a link, and bin/mpiexec; the library calls itself so, or cannot be loaded."""
+    (folder / "bin").mkdir()
+    for name, says in (("real", library), ("mpiexec", mpiexec)):
+        (folder / "bin" / name).write_text(f"#!/bin/sh\nprintf '{says}\\n'\n")
+        (folder / "bin" / name).chmod(0o755)
+    (folder / "bin" / "python").symlink_to("real")
+    return folder
+
+
+def test_ranks_are_known_by_the_same_names_everywhere() -> None:
+    """enter.py stands alone and has a list of its own."""
+    assert enter.RANK == quiet.RANK
+
+
+@pytest.mark.parametrize(("user", "what"), [(0, "--privileged"), (1000, "run as root")])
+def test_who_may_make_no_namespaces_is_told_what_helps(user: int, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert what in refusal("unshare: Operation not permitted")
+
+
 def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    alive, dead = tmp_path / f"{run_name()}a", tmp_path / f"netsim-run-{os.getpid()}-1-b"  # the same id, started at another time
-    other = tmp_path / "netsim-runs"
-    for folder in (alive, dead, other):
+    here = run_name().rsplit("-", 2)[0]
+    alive, dead = tmp_path / f"{run_name()}a", tmp_path / f"{here}-1-b"  # the same id, started at another time
+    foreign, other = tmp_path / f"netsim-run-00000000-{os.getpid()}-1-c", tmp_path / "netsim-runs"
+    for folder in (alive, dead, foreign, other):
         folder.mkdir()
     assert [line for line in purge() if str(tmp_path) in line] == [str(dead)]
-    assert sorted(tmp_path.iterdir()) == sorted([alive, other])
+    assert sorted(tmp_path.iterdir()) == sorted([alive, foreign, other])

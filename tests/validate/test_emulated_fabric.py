@@ -279,7 +279,7 @@ def test_purge_ends_what_a_killed_holder_left(own_temp: Path) -> None:
     """A process that carries the mark of a dead run is ended, one of a run that lives is not."""
     from validate.emulated.purge import run_name
 
-    dead = f"netsim-run-{os.getpid()}-1-x"
+    dead = f"{run_name().rsplit('-', 2)[0]}-1-x"
     sleepers = [subprocess.Popen(["/bin/sleep", "30"], env={"NETSIM_RUN": name}) for name in (dead, f"{run_name()}x")]
     try:
         assert f"process {sleepers[0].pid}" in purge()
@@ -296,6 +296,13 @@ def test_a_killed_holder_is_an_error_not_a_hang() -> None:
         fabric.holder.kill()
         with pytest.raises(NetsimError, match="was killed"):
             fabric.run(["/bin/sleep", "30"], {}, 30)
+
+
+def test_whatever_goes_wrong_in_the_holder_is_said_and_it_serves_on() -> None:
+    with emulation(star()) as fabric:
+        with pytest.raises(NetsimError, match="emulated fabric: way: IndexError: list index out of range"):
+            fabric.ask("way", source=0, to=1, ports=[])
+        assert fabric.ask("way", source=0, to=1, ports=[1, 2]) == [0, 3]
 
 
 def test_a_rank_that_dies_is_named_within_seconds() -> None:
@@ -322,6 +329,14 @@ def test_ranks_of_a_launcher_outside_come_in(own_temp: Path) -> None:
     with emulation(star()) as fabric:
         assert fabric.run(["/bin/sh", "-c", script, str(fabric.folder)], {}, 30, outside=True) == 0
         assert sorted((fabric.folder / "launch.log").read_text().split("\n")) == ["", "h0 1", "h1 1", "h2 1", "h3 1"]
+
+
+def test_a_rank_too_many_is_told_and_enters_no_switch() -> None:
+    script = f"SLURM_PROCID=4 exec {sys.executable} -I -S {ENTER} $0 /bin/true"
+    with emulation(star()) as fabric:
+        code = fabric.run(["/bin/sh", "-c", script, str(fabric.folder)], {}, 30, outside=True)
+        assert code == 1
+        assert failure(fabric.folder, 1) == "emulated fabric: rank 4: the fabric has 4 endpoints; start as many ranks"
 
 
 def replayed(tmp: Path, spec: dict[str, object], user: bool, **options: str) -> dict[str, object]:

@@ -69,6 +69,14 @@ def test_jobs_are_the_golden_ones(name: str, tmp_path: Path) -> None:
     assert paths[0].name in ("job.sbatch", "mpijob.yaml", "torchrun.sh")
 
 
+def test_what_is_asked_of_the_run_is_asked_of_the_job(tmp_path: Path) -> None:
+    """A limit on errors, and time for longer runs: two rows of 4 runs, each thrice at most, of 50 s and 2 more."""
+    twice = JOB | {"collective": {"op": "all-reduce", "size": ["1MiB", "64MiB"]}}
+    text = job(tmp_path / "job", scenario=twice, on="emulated", seconds="50s", max_error="5%")[0].read_text()
+    assert " --max-error 5% " in text
+    assert f"#SBATCH --time={(300 + 2 * 4 * 3 * 52) // 60 + 1:02}" in text.replace("--time=00:", "--time=")
+
+
 # -- scripts ----------------------------------------------------------------------------------------------------------
 
 

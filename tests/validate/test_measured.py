@@ -170,6 +170,11 @@ def test_a_damaged_file_gives_rows_or_one_line(tmp_path_factory, source: Path, d
 
 
 ROWS = "1048576 262144 float sum -1 51.20 20.48 30.72 0 50.10 20.93 31.39 0\n"
+DEVICE = '{"devices": [{"rank": 0, "hostname": "n", "device_info": "GPU"}]}'
+OWN = (
+    '{"format": "netsim-measurement/1", "on": "mpi", "where": W, "rows": [{"name": "a", "by": "ring", "op": "all-reduce", '
+    '"bytes": 4096, "ranks": 4, "seconds": [1.0], "in_place": P}]}'
+)
 RANK = "#  Rank  0 Group  0 Pid 1 on node01 device  0 [0000:04:00] GPU\n"
 
 
@@ -193,9 +198,18 @@ RANK = "#  Rank  0 Group  0 Pid 1 on node01 device  0 [0000:04:00] GPU\n"
             '{"version": 3, "results": [{"size": 4, "root": "0", "out_of_place": {"time": "nan"}}], "config": %s}',
             r"alg_bw: missing",
         ),
-        ('{"version": 3, "results": [{"size": "x"}], "config": %s}', r"results\[0\].size 'x': not a number"),
+        ('{"version": 3, "results": [{"size": "x"}], "config": %s}', r"results\[0\]: size 'x': not a number"),
         ('{"version": 3, "results": [], "args": ["./sendrecv_perf"]}', r"sendrecv_perf: not a collective that netsim predicts"),
         ('{"version": 3, "results": 4, "config": %s}', r": results: no rows"),
+        ('{"version": 3, "results": [{"size": -4}], "config": %s}', r"results\[0\]: size -4: must be from 0"),
+        ('{"version": 3, "results": [], "args": {"0": "all_reduce_perf"}}', r": args: must be the words of the command line"),
+        ('{"version": 3, "results": [], "config": {"devices": [], "nthreads": "x"}}', r": config: not as nccl-tests write it"),
+        ('{"version": 3, "results": [], "config": %s}'.replace("%s", DEVICE.replace("0", '"a"')), r": config: not as nccl-tests"),
+        ('{"version": 3, "results": [{"size": 0, "out_of_place": 5}], "config": %s}', r": no rows"),
+        ('{"version": ' + "9" * 5000 + "}", r": not a measurement: a number of thousands of digits"),
+        (OWN.replace("W", "[]").replace("P", "true"), r": on, date, where, scenario_id, notes: not what"),
+        (OWN.replace("W", "{}").replace("P", "null"), r": rows\[0\]: not a row of a measurement"),
+        (OWN.replace("W", "{}").replace("P", "true").replace("4096", "1e300"), r": rows\[0\]: 1e\+300 bytes on 4 ranks"),
         ('{"format": "netsim-measurement/2"}', r": format: 'netsim-measurement/2'; a measurement says"),
         ('{"format": "netsim-measurement/1", "on": "mpi"}', r": not a whole measurement: 'rows'"),
         ('{"format": "netsim-measurement/1", "on": "mpi", "rows": []}', r": rows: there is none"),
@@ -210,6 +224,8 @@ RANK = "#  Rank  0 Group  0 Pid 1 on node01 device  0 [0000:04:00] GPU\n"
         (TITLES + RANK + ROWS.replace("51.20", "0.00"), r":3: time 0.00: must be a positive number"),
         (TITLES + RANK + ROWS.replace("1048576", "1048576.5"), r":3: size 1048576.5: must be a whole number"),
         (TITLES + ROWS, r":2: no lines '# Rank"),
+        (TITLES.replace(" time", "") + RANK, r":1: not a measurement"),
+        (TITLES.replace("busbw", "bus") + RANK + ROWS, r":3: busbw '-': not a number"),
         (TITLES + "# Collective test starting: sendrecv_perf\n", r":2: sendrecv_perf: not a collective that netsim predicts"),
         (
             "# OSU MPI Bandwidth Test v7.5\n",
@@ -223,9 +239,8 @@ RANK = "#  Rank  0 Group  0 Pid 1 on node01 device  0 [0000:04:00] GPU\n"
     ],
 )
 def test_malformed_files(tmp_path: Path, text: str | bytes, told: str):
-    devices = '{"devices": [{"rank": 0, "hostname": "n", "device_info": "GPU"}]}'
     path = tmp_path / "file"
-    path.write_bytes(text if isinstance(text, bytes) else text.replace("%s", devices).encode())
+    path.write_bytes(text if isinstance(text, bytes) else text.replace("%s", DEVICE).encode())
     osu = isinstance(text, str) and "OSU" in text
     with pytest.raises(InputError, match=f"^{re.escape(str(path))}(:.*)?{told}") as raised:
         read_measurement(path, ranks=4 if osu else 0)
@@ -260,6 +275,27 @@ def test_rows_of_other_operations_are_left_out():
     assert outcome.measurement.notes[-1] == "rows of the file left out: all-reduce, all-gather"
 
 
+def test_a_file_of_several_operations_of_a_scenario_of_several():
+    """Rows whose test is not named are of the operation of the scenario that they look like; what no case uses is left out."""
+
+    def of(*ops: str, **changes) -> Request:
+        return request(compare=[{"name": op, "collective": {"op": op, "size": "1MiB"}} for op in ops], **changes)
+
+    outcome = file_outcome(of("all-reduce", "all-to-all"), OSU)
+    assert [row.op for row in outcome.measurement.rows] == ["all-reduce"] * 2 + ["all-to-all"] * 2
+    assert outcome.measurement.notes[-1] == "rows of the file left out: all-gather"
+    assert {row.op for row in file_outcome(of("all-reduce", "all-gather", ranks=2), OLD).measurement.rows} == {"all-gather"}
+
+
+def test_what_osu_finds_wrong_is_wrong(tmp_path: Path):
+    path = tmp_path / "osu.txt"
+    columns = "# Size   Avg Latency(us)   Validation"
+    path.write_text(f"# OSU MPI Allreduce Latency Test v7.5\n{columns}\n4   1.0   Pass\n8   1.0   Fail\n0   1.0   Pass\n")
+    read = read_measurement(path, ranks=4)
+    assert [(row.bytes, row.wrong, len(row.doubts)) for row in read.rows] == [(4, 0, 0), (8, 1, 1)]
+    assert "1 row of 0 bytes left out" in read.notes
+
+
 def test_what_was_saved_is_held_against_its_own_scenario(tmp_path: Path):
     asked = request()
     row = asked.rows[0]
@@ -273,7 +309,8 @@ def test_what_was_saved_is_held_against_its_own_scenario(tmp_path: Path):
     path.write_text(path.read_text().replace(row.by, "ring"))
     with pytest.raises(InputError, match=r"rows\[0\]: fat-tree\(k=4\): ring: not in scenario, which has .*halving-doubling"):
         file_outcome(asked, path)
-    data = json.loads(path.read_text()) | {"predicted": ["x"]}
-    path.write_text(json.dumps(data))
-    with pytest.raises(InputError, match="predicted, maps, native: not what netsim validate --save writes"):
-        saved(path)
+    data = json.loads(path.read_text())
+    for wrong in ({"predicted": ["x"]}, {"predicted": [10**400]}, {"maps": -1}, {"maps": 10**9}):
+        path.write_text(json.dumps(data | wrong))
+        with pytest.raises(InputError, match="predicted, maps, native: not what netsim validate --save writes"):
+            saved(path)

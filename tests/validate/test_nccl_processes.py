@@ -149,6 +149,28 @@ with party(Launched("torchrun", 1, 2, "127.0.0.1", {port}), 10.0) as tied:
         child.wait(20)
 
 
+def test_a_death_is_noticed_while_another_is_waited_for() -> None:
+    """Rank 1 is late and rank 2 dies: rank 0, which asks one after the other, does not wait for rank 1 first."""
+    heard = threading.Event()
+
+    def run(own: Launched) -> None:
+        with party(own, 60.0) as tied:
+            tied.exchange()
+            if own.rank == 2:
+                raise NetsimError("the GPU is on fire")
+            if own.rank == 1:
+                assert heard.wait(30)
+            try:
+                tied.exchange()
+            finally:
+                heard.set()
+
+    began = time.monotonic()
+    out = in_threads([partial(run, own) for own in processes(3, free_port())])
+    assert str(out[0]) == "rank 2: the GPU is on fire"
+    assert time.monotonic() - began < 20
+
+
 def test_what_does_not_end_is_aborted_and_told() -> None:
     let_go = threading.Event()
     with pytest.raises(NetsimError, match=r"a call: not done after 0\.1 s"), limited("a call", 0.1, let_go.set):

@@ -6,6 +6,8 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -22,13 +24,14 @@ from collectives.schedule import Channel, Round, Schedule
 from netsim.cli import main
 from netsim.scenario import load
 from topologies.errors import BackendUnavailable, InputError, NetsimError
-from validate.measurement import Measurement
+from validate.measured import as_saved, file_outcome
+from validate.measurement import Measured, Measurement
 from validate.native import native_rows
 from validate.nccl import library as library_module
 from validate.nccl import target
 from validate.nccl.gpu import visible_gpus
 from validate.nccl.library import LIBRARIES, choose, open_library, version_of
-from validate.nccl.measure import Here, seats
+from validate.nccl.measure import Here, bytes_of, seats
 from validate.nccl.native import settings_of
 from validate.nccl.options import options_of
 from validate.nccl.party import party
@@ -140,6 +143,34 @@ def test_the_target_deals_out_gpus_and_only_process_0_has_an_outcome(monkeypatch
     }
 
 
+@pytest.mark.parametrize("lacking", ["visible_gpus", "open_library"])
+def test_what_a_rank_lacks_all_hear(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    """Within seconds, whatever the limit: those that wait for it are many, and only rank 0 speaks."""
+    wires, places, here = Wires(4), processes(4, free_port()), threading.local()
+
+    def launched(environment: Any) -> Any:
+        here.own = places.pop()
+        return here.own
+
+    def there(what: Any) -> Any:
+        def find(*_: Any) -> Any:
+            if here.own.rank == 2:
+                raise BackendUnavailable("it is not here")
+            return what()
+
+        return find
+
+    found = {"visible_gpus": lambda: visible_gpus(lambda _: Driver(count=4)), "open_library": lambda: Fake(wires)}
+    for name, what in found.items():
+        monkeypatch.setattr(target, name, there(what) if name == lacking else lambda *_, what=what: what())
+    monkeypatch.setattr(target, "choose", lambda name: "fake")
+    monkeypatch.setattr(target, "launched", launched)
+    began = time.monotonic()
+    out = in_threads([partial(target.nccl, request())] * 4)
+    assert [(type(came), str(came)) for came in out] == [(BackendUnavailable, "rank 2: it is not here")] * 4
+    assert time.monotonic() - began < 20
+
+
 class Broken(Fake):
     """A rank whose NCCL fails."""
 
@@ -167,13 +198,19 @@ def test_a_gpu_that_is_never_done_ends_all_ranks() -> None:
     assert "halving-doubling, 4096 B: not done after 1 s" in str(out[3])
 
 
-def test_channels_are_predicted_as_they_are_replayed() -> None:
+def test_channels_are_predicted_as_they_are_replayed_then_and_from_a_file(tmp_path: Path) -> None:
     """Ten chunks each way: four, one, four, one, against one, four, one, four. Apart 10 chunks' time, in step 4 times 4."""
-    (row,) = rows(load({"fabric": {"kind": "single-switch", "hosts": 2}, "collective": {"op": "all-reduce", "size": "1GiB"}}))
+    scenario = load({"fabric": {"kind": "single-switch", "hosts": 2}, "collective": {"op": "all-reduce", "size": "1GiB"}})
+    (row,) = rows(scenario)
     first = Channel(tuple(Round([0], [1], [0], n, True) for n in (4, 1, 4, 1)), 4)
     second = Channel(tuple(Round([1], [0], [0], n, True) for n in (1, 4, 1, 4)), 4)
     unlike = replace(row, job=replace(row.job, schedule=Schedule(row.schedule.collective, (first, second), "unlike")))
     assert predicted_of(unlike) == pytest.approx(8 / 5 * predict(unlike), rel=1e-3)
+    asked = Request(scenario, (unlike,))
+    done = Measurement("nccl", (Measured(row.name, row.by, "all-reduce", bytes_of(row), 2, (1.0,)),))
+    kept = tmp_path / "kept.json"
+    kept.write_text(as_saved(Outcome(done, (1.0,)), asked))
+    assert file_outcome(asked, kept).predicted == (predicted_of(unlike),)
 
 
 @pytest.fixture
@@ -288,6 +325,7 @@ def test_several_ranks_on_a_gpu_need_a_new_nccl_or_a_word() -> None:
         sharing(4, (2, 28, 9), None, 1)
     assert sharing(4, (2, 28, 9), "hostid", 1).environment["NCCL_HOSTID"] == "netsim-1"
     assert any("share a GPU" in note for note in sharing(4, (2, 28, 9), "hostid", 1).notes)
+    assert not any("share a GPU" in note for note in sharing(1, (2, 28, 9), "hostid", 1).notes)
 
 
 def test_ranks_need_a_process_each() -> None:

@@ -19,6 +19,7 @@ from collectives.collective import Collective, Op
 from collectives.ring import ring
 from collectives.schedule import Channel, Schedule
 from topologies.errors import InputError, NetsimError
+from validate.replay import machine
 from validate.replay.plan import write_plan
 from validate.replay.result import RowResult, read_results, write_results
 
@@ -126,6 +127,15 @@ def test_ranks_without_a_seat_sit_out_and_the_librarys_own_is_checked_too(tmp_pa
 
 
 @needs_mpi
+def test_too_few_ranks_are_told_in_one_line(tmp_path):
+    """As an mpiexec of another MPI starts them: each alone in a world of one."""
+    plan(tmp_path, [Case(ring(Collective(Op.ALL_REDUCE, 4, 4_000.0)))], [0, 1, 2, 3])
+    done = launch(1, "-m", "validate.replay", str(tmp_path))
+    assert done.returncode != 0
+    assert "replay: 1 MPI ranks for 4 seats; mpiexec must be of mpi4py's MPI" in done.stderr
+
+
+@needs_mpi
 def test_a_run_beyond_its_limit_ends_all_ranks_with_one_line(tmp_path):
     plan(tmp_path, [Case(ring(Collective(Op.ALL_REDUCE, 4, 4e6)))], [0, 1, 2, 3], limit=0.0)
     done = launch(4, "-m", "validate.replay", str(tmp_path), limit=30)
@@ -173,6 +183,15 @@ def test_a_rank_needs_nothing_heavy():
     loaded = set(launch(1, "-c", code).stdout.split())
     assert {"numpy", "mpi4py.MPI"} <= loaded
     assert not loaded & {"netsim", "pydantic", "numba", "scipy", "networkx", "ruamel", "typer", "rich"}
+
+
+def test_idle_is_told_of_the_processors_that_ranks_may_use(monkeypatch):
+    stat = "cpu  90 0 0 900 0 0 0 0 0 0\ncpu0 10 2 3 40 5 0 0 1 7 0\ncpu1 80 0 0 860 0 0 0 0 0 0\nintr 7\n"
+    monkeypatch.setattr(machine, "_text", {"/proc/stat": stat}.__getitem__)
+    monkeypatch.setattr(machine, "processors", lambda: {0})
+    assert machine.jiffies() == (45, 61)
+    monkeypatch.setattr(machine, "processors", lambda: {7})
+    assert machine.jiffies() is None
 
 
 def test_results_are_read_back_whole_or_not_at_all(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from validate.calibrate.points import Point
 
 _REPEAT = 5
+_MOST_NCCL = 2  # there every process has to be in every pattern
 _MOST_RESIDUAL = 0.1  # the median; a model that is further off says nothing of the machine
 
 
@@ -27,20 +28,23 @@ def calibrate(
         typer.Argument(metavar="[SCENARIO] [FILE]…", help="A scenario (.yaml), and measurements to fit in place of new ones."),
     ] = None,
     settings: Settings = None,
-    on: Annotated[str, typer.Option(metavar="TARGET", help="Where to measure: emulated, mpi or nccl.")] = "emulated",
+    on: Annotated[
+        str | None, typer.Option(metavar="TARGET", help="Where to measure: emulated, mpi, or nccl (2 ranks); default: emulated.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE.yaml", help="Write the parameters there, not to stdout.")
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Keep what was measured, to fit it again.")] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Timed runs of each size of each pattern.")] = _REPEAT,
+    repeat: Annotated[int | None, typer.Option(min=1, help="Timed runs of each size of each pattern; default: 5.")] = None,
     option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the target.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of measurements, and of the intervals.")] = 0,
 ) -> int:
     """Fit the parameters of the model that only a measurement can tell, and write them for `calibration:` of scenarios.
 
     Measures ping-pongs over sizes, exchanges, an incast and concurrent pairs between hosts of the scenario; without one, between
-    four hosts of an emulated fabric. With FILEs fits what they hold. Exit code 3 where measurements are not trustworthy: those of
-    a whole pattern, or where the median residual is above 10 %.
+    four hosts of an emulated fabric. NCCL needs every process in every pattern: there between 2 ranks only. With FILEs fits what
+    they hold. Exit code 3 where measurements are not trustworthy: those of a whole pattern, or where the median residual is above
+    10 %.
     """
     from netsim.output import check_target
     from netsim.scenario import load
@@ -48,28 +52,47 @@ def calibrate(
     from validate.asked import options_of
     from validate.calibrate.measure import SMALLEST, job_of
     from validate.calibrate.patterns import around, patterns
+    from validate.followers import hush_followers
 
+    target = on or "emulated"
+    hush_followers(target)
     scenarios = [name for name in inputs or [] if Path(name).suffix in (".yaml", ".yml")]
     files = [Path(name) for name in inputs or [] if name not in scenarios]
     if len(scenarios) > 1:
         raise InputError(f"{scenarios[1]}: a second scenario; calibration measures one")
-    if not scenarios and (files or on != "emulated"):
+    if files:
+        _nothing_to_choose(files[0], {"--on": on, "--save": save, "--repeat": repeat, "--option": option})
+    if not scenarios and (files or target != "emulated"):
         raise InputError("netsim calibrate: name a scenario too: its fabric says how fast the wires are")
-    for target in (output, save):
-        if target:
-            check_target(target)
+    for path in (output, save):
+        if path:
+            check_target(path)
     scenario = load(scenarios[0] if scenarios else SMALLEST, settings)
     options = options_of(option or [])
     job = job_of(scenario)
+    if target == "nccl" and job.placement.ranks > _MOST_NCCL:
+        raise InputError(
+            f"netsim calibrate --on nccl: {job.placement.ranks} ranks; must be {_MOST_NCCL}: --set ranks={_MOST_NCCL}; "
+            "or give nccl-tests' sendrecv as a file, or --on mpi"
+        )
     known = patterns(job)
-    if files or on != "emulated":  # there every rank that was started must have something to do
+    if files or target != "emulated":  # there every rank that was started must have something to do
         known = (*known, around(job))
     if files:
         points, about, missing = _from_files(files, job, known)
     else:
-        points, about, missing = _measured(scenario, job, known, on, repeat, options, save, seed)
+        points, about, missing = _measured(scenario, job, known, target, repeat or _REPEAT, options, save, seed)
     believable = _deliver(points, about, output, seed)
     return 3 if missing or not believable else 0
+
+
+def _nothing_to_choose(path: Path, given: Mapping[str, Any]) -> None:
+    """Raises InputError for what says how to measure, where a file has been measured."""
+    from topologies.errors import InputError
+
+    for name, value in given.items():
+        if value:
+            raise InputError(f"{path}: a file is read, nothing is measured: leave out {name}")
 
 
 def _from_files(files: Sequence[Path], job: Job, known: Sequence[Pattern]) -> tuple[list[Point], dict[str, Any], bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +17,18 @@ from netsim.build import Job
 from topologies.errors import InputError
 from validate.calibrate.patterns import Pattern, around
 from validate.calibrate.points import NOTHING, Point, points_of
+from validate.measured.numbers import MOST_BYTES
 from validate.measured.own import saved
 from validate.measured.read import read_measurement
-from validate.measured.text import text_of
+from validate.measured.text import text_of, unlabelled
 from validate.predict import predict
 
 WINDOW = 64  #: messages that osu_bw and osu_bibw keep under way (their default, -W)
 _LARGE = 1 << 16  # bytes from which on their speed is that of the wire and not of posting messages
-_OSU = re.compile(r"#\s*OSU MPI\S*\s+(Latency|Bandwidth|Bi-Directional Bandwidth) Test")
+_TITLE = re.compile(r"#\s*OSU MPI\S*\s+(.+?)\s+Test\b")
+_OSU = {"Latency": "osu_latency", "Bandwidth": "osu_bw", "Bi-Directional Bandwidth": "osu_bibw"}
+_PROGRAM = re.compile(r"\b[a-z][a-z_0-9]*_perf\b")  # of nccl-tests
+_RANK = re.compile(r"#\s*Rank\s+(\d+)\s")
 _NUMBERS = re.compile(r"\s*(\d+)\s+([0-9.eE+]+)\b")
 _SENDRECV = re.compile(r"\s*(\d+)\s+\d+\s+\w+\s+\w+\s+-?\d+\s+([0-9.eE+]+)\s")
 
@@ -38,15 +43,20 @@ class Found(NamedTuple):
 
 
 def points_in(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
-    """The points of a file; wires are those of the job. Raises InputError with file:line for what is none of the three."""
+    """The points of a file; wires are those of the job.
+
+    Raises InputError with file:line for what is none of the three, for several tests in one file, for another number of ranks.
+    """
     text = text_of(path)
     if text.lstrip().startswith("{"):
         return _own(path, job, patterns)
-    lines = text.splitlines()
-    osu = next((found for line in lines if (found := _OSU.match(line))), None)
-    if osu is not None:
-        points = list(_osu(lines, osu[1], path, job, patterns[0]))
-    elif "sendrecv" in text:
+    lines = [unlabelled(line) for line in text.splitlines()]
+    tests = list(dict.fromkeys(_tests(lines)))
+    if len(tests) > 1:
+        raise InputError(f"{path}: {', '.join(tests)}: several tests; give each a file of its own")
+    if tests and tests[0] in _OSU.values():
+        points = list(_osu(lines, tests[0], path, job, patterns[0]))
+    elif "sendrecv" in "".join(tests or [text]):
         points = list(_sendrecv(lines, path, job))
     else:
         known = "what netsim calibrate --save wrote, osu_latency, osu_bw, osu_bibw, nccl-tests sendrecv"
@@ -54,6 +64,14 @@ def points_in(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
     if not points:
         raise InputError(f"{path}:{len(lines)}: no rows; expected lines of a size and a number: was the output cut off?")
     return Found(points)
+
+
+def _tests(lines: Sequence[str]) -> Iterator[str]:
+    """The tests whose titles, or programs, are there."""
+    for line in lines:
+        if found := _TITLE.match(line):
+            yield _OSU.get(found[1], f"OSU {found[1]}")
+        yield from _PROGRAM.findall(line)
 
 
 def _own(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
@@ -67,17 +85,19 @@ def _own(path: Path, job: Job, patterns: Sequence[Pattern]) -> Found:
 def _osu(lines: Sequence[str], test: str, path: Path, job: Job, ping_pong: Pattern) -> Iterator[Point]:
     """`ping_pong`: between which endpoints the two ranks were."""
     one_way = replace(ping_pong, rounds=ping_pong.rounds[:1])
-    both = test.startswith("Bi")
+    both = test == "osu_bibw"
     for message, number in _rows(lines, _NUMBERS, path):
-        if test == "Latency":
-            yield _point(job, one_way, "osu_latency", message, number * 1e-6)
+        if test == "osu_latency":
+            yield _point(job, one_way, test, message, number * 1e-6)
         elif message >= _LARGE:
             seconds = WINDOW * (2 if both else 1) * message / (number * 1e6)
-            name = "osu_bibw" if both else "osu_bw"
-            yield _point(job, replace(one_way, both=both), name, message, seconds, WINDOW)
+            yield _point(job, replace(one_way, both=both), test, message, seconds, WINDOW)
 
 
 def _sendrecv(lines: Sequence[str], path: Path, job: Job) -> Iterator[Point]:
+    there = len({found[1] for line in lines if (found := _RANK.match(line))})
+    if there not in (0, job.placement.ranks):
+        raise InputError(f"{path}: ranks: {there} in the file, {job.placement.ranks} in the scenario; set both to the same")
     ring = around(job)
     for message, microseconds in _rows(lines, _SENDRECV, path):
         yield _point(job, ring, "sendrecv", message, microseconds * 1e-6)
@@ -88,10 +108,12 @@ def _rows(lines: Sequence[str], row: re.Pattern[str], path: Path) -> Iterator[tu
         if (found := row.match(line)) is None:
             continue
         try:
-            size, number = int(found[1]), float(found[2])
+            size, number = int(found[1][:20]), float(found[2])
         except ValueError:
             raise InputError(f"{path}:{at}: {found[2]!r} is not a number; was the output cut off?") from None
-        if number <= 0:
+        if size > MOST_BYTES:
+            raise InputError(f"{path}:{at}: {found[1]}: more bytes than any machine has")
+        if not 0 < number < inf:
             raise InputError(f"{path}:{at}: {found[2]}: must be more than 0")
         if size:
             yield size, number

@@ -12,6 +12,7 @@ from netsim.scenario import Scenario
 from topologies.errors import InputError, NetsimError
 from validate.calibrate.patterns import Pattern
 from validate.calibrate.points import times
+from validate.measured import stamped
 from validate.predict import predict
 from validate.request import Outcome, Request, Row
 from validate.targets import TARGETS
@@ -56,8 +57,9 @@ def _rows(job: Job, pattern: Pattern, on: str) -> Iterator[Row]:
 
 
 def measure(scenario: Scenario, rows: Sequence[Row], on: str, repeat: int, options: Mapping[str, Any]) -> Outcome:
-    """What the target measures. Raises what it raises."""
+    """What the target measures, with date and the scenario's id. Raises what it raises."""
     target = TARGETS.load(on)
     usual = {"seconds": "2s"} if on == "emulated" else {}  # enough for the largest size as it is
     outcome: Outcome = target(Request(scenario, tuple(rows), repeat, usual | dict(options)))
-    return outcome
+    own = job_of(scenario)
+    return stamped(outcome, Request(scenario, (Row(own, own.sizes[0]),)))

@@ -31,6 +31,11 @@ class Blueprint:
         cable, side = divmod(link, 2)
         return self.ends[cable][side], self._numbers[cable][side]
 
+    @property
+    def leaving(self) -> list[int]:
+        """The links that lead away from endpoints."""
+        return [2 * cable + side for cable, ends in enumerate(self.ends) for side in (0, 1) if ends[side] < self.endpoints]
+
     @cached_property
     def _numbers(self) -> list[tuple[int, int]]:
         """The interface of each cable at its two ends: the n-th cable of a node, in their order, is on p<n>, interface n + 2."""

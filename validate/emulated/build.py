@@ -11,7 +11,7 @@ from pathlib import Path
 from validate.emulated import links, queues
 from validate.emulated.blueprint import Blueprint, ip
 from validate.emulated.namespaces import inside, new_network
-from validate.emulated.netlink import Message, Netlink
+from validate.emulated.netlink import Message, Netlink, attributes
 
 #: of every node. Flows are told apart by the ports of their connection where the kernel hashes them
 _NODE = {
@@ -146,15 +146,12 @@ def connections(built: Built) -> Iterator[tuple[int, int, int, int]]:
 
 def way(built: Built, source: int, to: int, ports: tuple[int, int]) -> list[int]:
     """The links that the kernel sends a connection's packets over. Raises OSError where it has no route."""
-    from validate.emulated.links import which_way
-    from validate.emulated.netlink import attributes
-
     plan = built.plan
     at = {plan.interface(link): link for link in range(len(plan.rates))}
     out: list[int] = []
     node, arriving = source, None
     while node != to:
-        (body,) = built.sockets[node].ask(*which_way(ip(source), ip(to), ports, arriving))
+        (body,) = built.sockets[node].ask(*links.which_way(ip(source), ip(to), ports, arriving))
         link = at[node, int.from_bytes(attributes(body[12:])[4], "little")]
         if link in out:
             raise OSError(f"the routes loop between {plan.labels[source]} and {plan.labels[to]}")

@@ -9,10 +9,12 @@ to the endpoint of the rank that the launcher tells it (PMI_RANK, SLURM_PROCID, 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,9 @@ from validate.emulated.namespaces import die_with_parent
 from validate.emulated.purge import run_name
 
 MARK = "NETSIM_RUN"  #: in the environment of every process of a run, the name of its folder
+_MODULES = "; the kernel needs veth, sch_htb, sch_tbf and cls_bpf (modprobe them as root)"
+#: what it says of kinds of links, queues and filters that it does not know
+_MISSING = (errno.EOPNOTSUPP, errno.ENOENT, errno.ENODEV)
 _ANSWER = 120.0  # seconds that a request may take: a fabric of 254 endpoints is up sooner
 
 
@@ -82,7 +88,7 @@ class Emulation:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    preexec_fn=die_with_parent,
+                    preexec_fn=partial(die_with_parent, signal.SIGTERM),  # so that srun ends its step
                 )
             except OSError as error:
                 raise BackendUnavailable(
@@ -97,13 +103,6 @@ class Emulation:
         """The links that the kernel sent the connections of each pair over, where `run` watched."""
         return {(s, d): set(map(tuple, ways)) for s, d, ways in self.ask("ways")}
 
-    def said(self) -> str:
-        """The last line that the job said, if any."""
-        with suppress(OSError):
-            lines = (self.folder / "launch.log").read_text(errors="replace").strip().splitlines()
-            return lines[-1].strip() if lines else ""
-        return ""
-
     def ask(self, name: str, **arguments: Any) -> Any:
         """Have the holder do something. Raises NetsimError where it cannot."""
         try:
@@ -114,7 +113,7 @@ class Emulation:
             raise NetsimError("emulated fabric: the process that holds it was killed") from None
         told = heard(self.holder, _ANSWER)
         if "error" in told:
-            raise NetsimError(f"emulated fabric: {told['error']}")
+            raise NetsimError(f"emulated fabric: {told['error']}" + (_MODULES if told.get("netlink") in _MISSING else ""))
         return told["is"]
 
 
@@ -132,9 +131,7 @@ def emulation(plan: Blueprint) -> Iterator[Emulation]:
         try:
             fabric.ask("build", plan=plan.as_json())
         except NetsimError as error:
-            raise BackendUnavailable(
-                f"{error}; the kernel needs veth, sch_htb, sch_tbf and cls_bpf (modprobe them as root)"
-            ) from None
+            raise BackendUnavailable(str(error)) from None
         yield fabric
     finally:
         if holder:
@@ -143,7 +140,7 @@ def emulation(plan: Blueprint) -> Iterator[Emulation]:
 
 
 def _holder(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "validate.emulated.holder", str(folder), str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "validate.emulated.holder", str(folder), str(os.getpid())]  # -P: nothing of the user's
     home = str(Path(__file__).parents[2])
     known = os.environ.get("PYTHONPATH")
     environment = os.environ | {MARK: folder.name, "PYTHONPATH": home + (os.pathsep + known if known else "")}
@@ -193,7 +190,9 @@ def heard(holder: subprocess.Popen[str], limit: float) -> dict[str, Any]:
 
 def refusal(why: str) -> str:
     """What to tell who may not make namespaces."""
-    return (
-        f"emulated fabric: this machine allows no namespaces ({why}); run as root, or let users make them: "
-        "sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=15000"
-    )
+    if os.geteuid():
+        what = "run as root, or let users make them: sysctl kernel.unprivileged_userns_clone=1 "
+        what += "kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=15000"
+    else:
+        what = "this root is a container's; start it with --privileged, or run outside"
+    return f"emulated fabric: this machine allows no namespaces ({why}); {what}"

@@ -1,7 +1,8 @@
 """`python enter.py FOLDER COMMAND…`, started for each rank by whatever launcher: move to the rank's endpoint, run COMMAND.
 
-Stands alone (sixty of them start on two cores): FOLDER/entrance names the process that holds the namespaces, and on a line for
-each endpoint the descriptor of its network and its name. Works inside the emulation's pid namespace and outside (`srun`).
+Stands alone (sixty of them start on two cores): FOLDER/entrance names the process that holds the namespaces and the number of
+endpoints, and on a line for each node, endpoints first, the descriptor of its network and its name. Works inside the emulation's
+pid namespace and outside (`srun`).
 
 `python enter.py FOLDER --ssh ADDRESS COMMAND…` is Open MPI's ssh to an endpoint: its daemons talk to their ranks over the
 loopback of the network they were started in, so they are moved, and their ranks with them.
@@ -12,7 +13,8 @@ import os
 import signal
 import sys
 
-RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
+#: as mpi/quiet.py has it
+RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK", "PALS_RANKID")
 PR_SET_PDEATHSIG = 1
 NEWUTS, NEWUSER, NEWNET = 0x04000000, 0x10000000, 0x40000000
 
@@ -20,7 +22,10 @@ NEWUTS, NEWUSER, NEWNET = 0x04000000, 0x10000000, 0x40000000
 def enter(folder: str, rank: int) -> str:
     """Move this process, which has a single thread, to the endpoint of a rank; the endpoint's name. Raises OSError."""
     with open(os.path.join(folder, "entrance")) as stream:
-        pid, *networks = stream.read().split("\n")
+        first, *networks = stream.read().split("\n")
+    pid, endpoints = first.split()
+    if rank >= int(endpoints):
+        sys.exit(f"enter: rank {rank}: the fabric has {endpoints} endpoints; start as many ranks")
     descriptor, _, label = networks[rank].partition(" ")
     user = f"/proc/{pid}/ns/user"
     if os.readlink(user) != os.readlink("/proc/self/ns/user"):
@@ -76,7 +81,7 @@ def main(folder: str, *command: str) -> None:
             sys.exit(f"enter: no rank: none of {', '.join(RANK)} is set; start it by mpiexec or srun --mpi=pmi2")
         label = enter(folder, rank)
         run(folder, f"{rank} ({label})", command)
-    except (OSError, IndexError) as error:
+    except (OSError, ValueError, IndexError) as error:
         sys.exit(f"enter: {' '.join(command[:2])}: {error}")
 
 

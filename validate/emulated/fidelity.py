@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from validate.replay.result import RowResult
 
-#: idle part of the machine's processors below which they, not the links, may have set the pace
+#: idle part of the ranks' processors below which they, not the links, may have set the pace
 #: (Handigol et al., "Reproducible network experiments using container-based emulation", CoNEXT 2012, section 5)
 LEAST_IDLE = 0.35
 _MOST_AGAIN = 0.01  # segments sent again, of those of the run
@@ -22,16 +23,14 @@ class Judged:
     doubts: tuple[str, ...]
 
 
-def judge(result: RowResult, dropped: int, segments: float, spinning: bool) -> Judged:
-    """Judge each run of a row. `dropped`: packets that queues lost meanwhile; `segments`: packets that one run takes;
+def judge(result: RowResult, seen: Sequence[str], segments: float, spinning: bool) -> Judged:
+    """Judge each run of a row. `seen`: doubts of all its runs, such as packets lost; `segments`: packets that one run takes;
     `spinning`: the ranks wait without sleeping (a library's own collective), so that idle processors tell nothing.
     """
     doubts: list[str] = []
     good = []
     told = [_OF_RUN.match(doubt) for doubt in result.doubts]
-    everywhere = [doubt for doubt, of_run in zip(result.doubts, told, strict=True) if not of_run]
-    if dropped:
-        everywhere.append(f"{dropped} packets were dropped")
+    everywhere = [*seen, *(doubt for doubt, of_run in zip(result.doubts, told, strict=True) if not of_run)]
     for n, seconds in enumerate(result.seconds):
         wrong = [doubt for doubt, of_run in zip(result.doubts, told, strict=True) if of_run and int(of_run[1]) == n + 1]
         if not spinning and (n >= len(result.idle) or result.idle[n] < LEAST_IDLE):

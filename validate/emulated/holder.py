@@ -67,9 +67,11 @@ def own_namespaces() -> None:
 def _outlived(child: int) -> int:
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) and 1
-    finally:
-        with suppress(ProcessLookupError):
+    except SystemExit:  # by SIGTERM
+        with suppress(ProcessLookupError, ChildProcessError):
             os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)  # the kernel ends it when all ranks are gone, which may leave files until then
+        raise
 
 
 def first_process(folder: Path, alive: int) -> None:
@@ -104,7 +106,9 @@ def serve(folder: Path) -> None:
         try:
             answer({"is": calls[name](**arguments)})
         except OSError as error:
-            answer({"error": str(error)})
+            answer({"error": str(error)} | ({"netlink": error.errno} if error.filename == "netlink" else {}))
+        except Exception as error:  # unsaid, it would look as if this process had been killed
+            answer({"error": f"{name}: {type(error).__name__}: {error}"})
 
 
 def answer(told: dict[str, Any]) -> int:
@@ -129,8 +133,8 @@ class Served:
     def build(self, plan: str) -> None:
         """Build, and leave in the folder what `enter.py` reads."""
         self._built = build(Blueprint.from_json(plan))
-        pid = os.readlink("/proc/self")
-        lines = [pid, *(f"{fd} {label}" for fd, label in zip(self.fabric.networks, self.fabric.plan.labels, strict=True))]
+        first = f"{os.readlink('/proc/self')} {self.fabric.plan.endpoints}"
+        lines = [first, *(f"{fd} {label}" for fd, label in zip(self.fabric.networks, self.fabric.plan.labels, strict=True))]
         (self._folder / "entrance").write_text("\n".join(lines) + "\n")
 
     def launch(self, command: list[str], environment: dict[str, str], at: int = -1) -> None:

@@ -15,7 +15,12 @@ from validate.emulated.blueprint import ip
 
 ENTER = Path(__file__).with_name("enter.py")
 _PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "NETSIM_RUN")
+_PASSED += ("MPI4PY_LIBMPI", "MPI4PY_MPIABI")  # which library mpi4py loads
 _INSTALL = "pip install mpich mpi4py numpy"
+_PROBE = """import numpy, mpi4py
+mpi4py.rc.initialize = False
+from mpi4py import MPI
+print(MPI.Get_library_version())"""
 
 #: MPICH over TCP with a connection for each pair, whatever is on one machine
 MPICH = {
@@ -49,32 +54,54 @@ class Mpi:
 
 
 def find_mpi(python: str | None = None) -> Mpi:
-    """The MPI beside an interpreter (this one by default), else the one on PATH. Raises BackendUnavailable."""
-    python = python or sys.executable
-    if not shutil.which(python):
+    """The MPI beside an interpreter (this one by default), else the one on PATH.
+
+    Raises BackendUnavailable where there is none, or where mpi4py loads another than mpiexec starts: its ranks would not meet.
+    """
+    found = shutil.which(python or sys.executable)
+    if not found:
         raise BackendUnavailable(f"{python}: no such interpreter; python= takes the path of one with mpi4py and numpy")
-    mpiexec = shutil.which("mpiexec", path=str(Path(python).parent)) or shutil.which("mpiexec")
-    if mpiexec is None:
+    python = os.path.abspath(found)  # ranks start in another folder; links stay: they are what makes a virtual environment
+    beside = shutil.which("mpiexec", path=str(Path(python).parent)) or shutil.which("mpiexec")
+    if beside is None:
         raise BackendUnavailable(f"mpiexec: not beside {python} and not on PATH; {_INSTALL}")
-    try:
-        told = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
-        have = subprocess.run([python, "-c", "import numpy, mpi4py"], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BackendUnavailable(f"{mpiexec}: does not answer: {error}; {_INSTALL}") from None
-    if have.returncode:
-        raise BackendUnavailable(f"{python}: {have.stderr.strip().splitlines()[-1]}; {_INSTALL}")
+    mpiexec = os.path.abspath(beside)
+    library = _asked(python, "-c", _PROBE)
+    told = _asked(mpiexec, "--version")
     if "HYDRA" in told:
         lines = [line.split() for line in told.splitlines()]
         version = next((words[-1] for words in lines if words[:1] == ["Version:"]), "?")
-        return Mpi(python, mpiexec, "mpich", f"MPICH {version}")
-    if "Open MPI" in told:
-        return Mpi(python, mpiexec, "openmpi", "Open MPI " + told.split("Open MPI)")[-1].split()[0])
-    raise BackendUnavailable(f"{mpiexec}: neither MPICH's nor Open MPI's; {_INSTALL}")
+        mpi = Mpi(python, mpiexec, "mpich", f"MPICH {version}")
+    elif "Open MPI" in told:
+        mpi = Mpi(python, mpiexec, "openmpi", "Open MPI " + told.split("Open MPI)")[-1].split()[0])
+    else:
+        raise BackendUnavailable(f"{mpiexec}: neither MPICH's nor Open MPI's; {_INSTALL}")
+    if mpi.version.rpartition(" ")[0] not in library:
+        loads = library.partition("\n")[0].partition(",")[0].strip() or "no MPI"
+        raise BackendUnavailable(f"{mpiexec}: {mpi.version}, but mpi4py of {python} loads {loads}; both must be of one MPI")
+    return mpi
+
+
+def _asked(*command: str) -> str:
+    """What a program says, started with the environment that ranks have. Raises BackendUnavailable where it fails."""
+    try:
+        own = _passed() | {"PYTHONSAFEPATH": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=own)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BackendUnavailable(f"{command[0]}: does not answer: {error}; {_INSTALL}") from None
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"ended with exit code {done.returncode}"])[-1]
+        raise BackendUnavailable(f"{command[0]}: {why}; {_INSTALL}")
+    return done.stdout
+
+
+def _passed() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
 
 
 def environment(mpi: Mpi, folder: Path, more: dict[str, str]) -> dict[str, str]:
     """What ranks see: a little of the caller's, one thread each, and this very program for an interpreter of another place."""
-    out = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    out = _passed() | {"PYTHONSAFEPATH": "1"}  # the folder of a user who starts ranks elsewhere does not come before this program
     out |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     if mpi.flavour == "mpich":
         out |= MPICH

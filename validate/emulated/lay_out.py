@@ -35,6 +35,18 @@ class Layout:
         """What the row takes here for a size, as netsim predicts it."""
         return predict(here(row, self.part, self.fabric, ways or self.ways), size=size)
 
+    def unsure(self, row: Row, seen: Mapping[Pair, set[tuple[int, ...]]]) -> str:
+        """Why the ways that connections were seen to take do not tell those of a row's messages; "" where they do.
+
+        A library's own collective is held to the pairs of the schedule that it is taken for.
+        """
+        pairs = sorted({(a, b) for a, b, _ in flows_of([(row.schedule, self.part.place(row.placement))])})
+        a, b = next((pair for pair in pairs if len(seen.get(pair, ())) != 1), (-1, -1))
+        if a < 0:
+            return ""
+        label = self.plan.labels
+        return f"{label[a]}→{label[b]}: " + ("connections took several ways" if seen.get((a, b)) else "no connection was seen")
+
     def taking(self, seen: Mapping[Pair, set[tuple[int, ...]]]) -> Ways:
         """The ways with those that connections were seen to take in place of guesses."""
         return Ways(self.fabric, {**self.ways.links, **{pair: min(ways) for pair, ways in seen.items() if ways}})

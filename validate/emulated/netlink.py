@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-REQUEST, MULTI, ACK, DUMP, REPLACE, EXCL, CREATE = 0x1, 0x2, 0x4, 0x300, 0x100, 0x200, 0x400
+REQUEST, MULTI, ACK, DUMP, EXCL, CREATE = 0x1, 0x2, 0x4, 0x300, 0x200, 0x400
 _ERROR, _DONE = 2, 3
 _HEAD = struct.Struct("=IHHII")
 _BATCH = 100  # messages that are sent before their answers are read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -11,24 +12,33 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_NAME = re.compile(r"netsim-run-(\d+)-(\d+)-\w+")
+_NAME = re.compile(r"netsim-run-([0-9a-f]{8})-(\d+)-(\d+)-\w+")
 
 
 def run_name() -> str:
-    """How the folder of a run begins: with this process's id and when it started, so that nobody else is taken for the owner."""
-    return f"netsim-run-{os.getpid()}-{_started(os.getpid())}-"
+    """How the folder of a run begins: with this process's id and when it started, so that nobody else is taken for the owner, and
+    before them with where that id counts: other machines and containers may share the folder for temporary files."""
+    return f"netsim-run-{_here()}-{os.getpid()}-{_started(os.getpid())}-"
+
+
+def _here() -> str:
+    """A hash of this boot of this machine and of this pid namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    return hashlib.sha256(boot + os.readlink("/proc/self/ns/pid").encode()).hexdigest()[:8]
 
 
 def purge() -> list[str]:
     """Remove what this user's dead runs left in the folder for temporary files, and end their processes; tells what was removed.
 
     A run is known by a name, which is its folder's and is in the environment of its processes (NETSIM_RUN). It is dead when the
-    process that the name tells is gone. What belongs to a run that lives is not touched.
+    process that the name tells is gone. What belongs to a run that lives is not touched, nor what was left before this boot, on
+    another machine or in another container, whose processes cannot be seen from here.
     """
     out = []
     for process in _processes():
-        os.kill(process, signal.SIGKILL)
-        out.append(f"process {process}")
+        with suppress(ProcessLookupError):  # gone by itself
+            os.kill(process, signal.SIGKILL)
+            out.append(f"process {process}")
     _wait_for_them()
     for folder in sorted(Path(tempfile.gettempdir()).iterdir()):
         if _dead(folder.name) and folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
@@ -61,7 +71,7 @@ def _belongs(process: Path) -> bool:
 def _dead(name: str) -> bool:
     """Whether this is the name of a run whose owner is gone."""
     match = _NAME.fullmatch(name)
-    return match is not None and _started(int(match[1])) != match[2]
+    return match is not None and match[1] == _here() and _started(int(match[2])) != match[3]
 
 
 def _started(process: int) -> str:

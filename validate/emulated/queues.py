@@ -22,6 +22,7 @@ _ROOT = 0xFFFFFFFF
 _FRAME = MTU + 14  # bytes of a full packet as a queue counts them
 _TICK = 64e-9  # seconds; the unit of the packet scheduler's clock
 _LINE, _OTHERS, _CONTROL = 0x0101, 0x0202, 0x0303  # classes of no pair: the link's own, whatever is of no pair, control
+_MOST = 4e9  # bytes/s: the kernel takes 32 bits
 _CONTROL_RATE = 125e6  # bytes/s of the class that they have to themselves
 SLACK = 3e-3  # seconds of the link's rate that a fair queue may catch up when a timer was late; 0.8 packets where that is more
 BURST = 4e-3  # the same of a FIFO, whose bucket must hold a whole packet besides
@@ -44,7 +45,7 @@ def fair(interface: int, rate: float, leaves: Iterable[int]) -> Iterator[Message
     yield _class(interface, _HANDLE, _LINE, rate, rate, burst)
     yield _class(interface, _HANDLE, _CONTROL, _CONTROL_RATE, _CONTROL_RATE, 1 << 16)
     for minor in (_OTHERS, *leaves):
-        yield _class(interface, _HANDLE | _LINE, minor, 1.0, 10 * rate, burst)
+        yield _class(interface, _HANDLE | _LINE, minor, 1.0, min(10 * rate, _MOST), burst)
     program = b"".join(struct.pack("=HBBI", *step) for step in _BY_PAIR)
     body = attribute(4, struct.pack("=H", len(_BY_PAIR))) + attribute(5, program)
     head = struct.pack("=BxHiIII", 0, 0, interface, 0, _HANDLE, 1 << 16 | 0x0008)  # ETH_P_IP, network order

@@ -6,7 +6,6 @@ Times scale with it. What the emulated fabric lacks is delay: `latency_part` say
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from topologies.paths import Router
 from validate.emulated.links import MTU
 from validate.emulated.ways import Ways
 from validate.predict import predict
+from validate.replay.machine import processors
 from validate.request import Row
 
 FRAME = MTU + 14  # bytes of a full packet on the wire: with the Ethernet header
@@ -73,8 +73,11 @@ def excerpt(fabric: Fabric, endpoints: Ints, links: Ints) -> Excerpt:
 
 
 def usual_rate(ranks: int) -> float:
-    """Bytes/s of the fastest endpoint link that this machine carries well: 20 Mbit/s for 16 ranks on 2 cores, in proportion."""
-    return min(20e6, 20e6 * 16 / ranks * (os.cpu_count() or 1) / 2) / 8
+    """Bytes/s of the fastest endpoint link that this machine carries well: 20 Mbit/s for 16 ranks on 2 cores, in proportion.
+
+    Cores are those that this process, and so its ranks, may run on.
+    """
+    return min(20e6, 20e6 * 16 / ranks * len(processors()) / 2) / 8
 
 
 def slower(fabric: Fabric, rate: float) -> float:

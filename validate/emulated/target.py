@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -12,13 +10,15 @@ from typing import Any
 from netsim.provenance import provenance
 from netsim.units import format_rate, format_size, format_time
 from topologies.errors import InputError
+from validate.emulated.groups import groups
 from validate.emulated.launch import Mpi, find_mpi
-from validate.emulated.lay_out import Layout, lay_out
+from validate.emulated.lay_out import Layout
 from validate.emulated.options import Options, read_options
 from validate.emulated.queues import BURST
 from validate.emulated.replay import Replayed, Task, replay
 from validate.emulated.scale import LATENCY_BOUND, latency_part, whole_elements
 from validate.measurement import Measured, Measurement
+from validate.replay.machine import processors
 from validate.request import Outcome, Request, Row
 
 _SHORTEST = 20 * BURST  #: seconds; below, the packets that a queue lets through at once decide
@@ -34,55 +34,32 @@ def emulated(request: Request) -> Outcome:
     mpi = find_mpi(options.python)
     _check_natives(request.rows, mpi)
     notes: list[str] = []
-    groups = [(rows, environment, lay_out(rows, options)) for rows, environment in _groups(request.rows)]
-    layouts = {id(row): layout for rows, _, layout in groups for row in rows}
+    fabrics = groups(request.rows, options)
+    layouts = {id(row): fabric.layout for fabric in fabrics for row in fabric.rows}
     sizes = _sizes(request, layouts, options, notes)
     done: dict[int, Replayed] = {}
-    for rows, environment, layout in groups:
-        tasks = [Task(row, sizes[id(row)], layout.seconds(row, sizes[id(row)])) for row in rows if id(row) in sizes]
+    for fabric in fabrics:
+        kept = [row for row in fabric.rows if id(row) in sizes]
+        tasks = [Task(row, sizes[id(row)], fabric.layout.seconds(row, sizes[id(row)])) for row in kept]
         if tasks:
-            out = replay(tasks, layout, mpi, environment, options, request.repeat)
+            out = replay(tasks, fabric.layout, mpi, fabric.environment, options, request.repeat)
             done |= {id(task.row): replayed for task, replayed in zip(tasks, out, strict=True)}
     rows = [row for row in request.rows if id(row) in done]
     measurement = Measurement(
         on="emulated",
         rows=tuple(_measured(row, sizes[id(row)], done[id(row)]) for row in rows),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        where=_where(mpi, options, groups[0][2]) | {"sizes": f"scenario's × {sizes[id(rows[0])] / rows[0].size:.6g}"},
+        where=_where(mpi, options, fabrics[0].layout) | {"sizes": f"scenario's × {sizes[id(rows[0])] / rows[0].size:.6g}"},
         scenario_id=provenance(request.scenario, [(row.job,) for row in rows]).scenario_id,
         notes=(*_always(options, rows), *notes),
     )
     return Outcome(measurement, tuple(done[id(row)].predicted for row in rows))
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[tuple[list[Row], dict[str, str]]]:
-    """Rows that can share a fabric and a start of the ranks: of one fabric and router, and one environment."""
-    groups: dict[tuple[Any, ...], tuple[list[Row], dict[str, str]]] = {}
-    for row in rows:
-        environment = _environment(row)
-        key = _wires(row), tuple(sorted(environment.items()))
-        groups.setdefault(key, ([], environment))[0].append(row)
-    yield from groups.values()
-
-
-def _wires(row: Row) -> str:
-    """The same for rows of one fabric and one router, though cases side by side have built them for themselves."""
-    said = {key: row.job.specs.get(key) for key in ("fabric", "server", "faults", "routing", "calibration", "seed")}
-    return json.dumps(said, sort_keys=True, default=str)
-
-
 def _check_natives(rows: Sequence[Row], mpi: Mpi) -> None:
     for row in rows:
         if row.native and row.native.partition(":")[0] != mpi.flavour:
             raise InputError(f"{row.native}: the ranks run under {mpi.version}; choose its own, or another MPI by --mpi-python")
-
-
-def _environment(row: Row) -> dict[str, str]:
-    if not row.native:
-        return {}
-    from validate.native import environment
-
-    return environment(row.native, crowded=row.placement.ranks > (os.cpu_count() or 1))
 
 
 def _sizes(request: Request, layouts: dict[int, Layout], options: Options, notes: list[str]) -> dict[int, int]:
@@ -138,7 +115,7 @@ def _measured(row: Row, size: int, replayed: Replayed) -> Measured:
 def _where(mpi: Mpi, options: Options, layout: Layout) -> dict[str, Any]:
     own = float(layout.part.fabric.capacity.max())
     return {
-        "machine": f"Linux {platform.release()}, {os.cpu_count()} processors",
+        "machine": f"Linux {platform.release()}, {len(processors())} processors",
         "mpi": mpi.version,
         "fabric": "network namespaces, veth, "
         + {"fair": "a queue for each flow (HTB)", "fifo": "one queue (TBF)"}[options.queues],

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import Any, Literal
 
 from netsim.units import parse_time
 from topologies.errors import InputError
 from topologies.registry import did_you_mean
+from validate.asked import limit_of
+from validate.targets import options_of_target
 
 #: kind of job -> targets that it can start, its default first
 _ON = {"slurm": ("mpi", "nccl", "emulated"), "mpijob": ("mpi", "nccl"), "torchrun": ("nccl",)}
-
-#: target -> the module with its `Options`, and the function there that checks what was given for them
-_OF_TARGETS = {
-    "emulated": ("validate.emulated.options", "read_options"),
-    "mpi": ("validate.mpi.options", "read_options"),
-    "nccl": ("validate.nccl.options", "options_of"),
-}
 
 
 @dataclass(frozen=True)
@@ -30,6 +24,7 @@ class Options:
     repeat: int = 3  #: timed runs of each row
     maps: int = 0  #: rank maps, as `--maps`
     native: tuple[str, ...] = ()  #: the library's own collectives beside the replay, as `--native`
+    max_error: str | None = None  #: such as 5%, as `--max-error`
     target: Mapping[str, str] = field(default_factory=dict)  #: options handed on to the target, as `--option KEY=VALUE`
     hostfile: str | None = None  #: the machines that stand for the fabric's hosts, in order
     ranks_per_node: int | None = None  #: endpoints on one machine; default: those of one host of the fabric
@@ -47,7 +42,7 @@ def read_options(kind: str, given: Mapping[str, Any]) -> Options:
     on = given.get("on") or _ON.get(kind, ("mpi",))[0]
     if kind in _ON and on not in _ON[kind]:
         raise InputError(f"--job {kind}: on: {on!r}; such a job runs {' or '.join(_ON[kind])}")
-    of_target, check = _options_of_target(on)
+    of_target, check = options_of_target(on)
     own = [f.name for f in fields(Options) if f.name != "target"]
     read: dict[str, Any] = {"on": on, "target": {}}
     for name, value in given.items():
@@ -65,15 +60,6 @@ def read_options(kind: str, given: Mapping[str, Any]) -> Options:
     except InputError as error:
         raise InputError(f"--job {kind}: {error}") from None
     return Options(**read)
-
-
-def _options_of_target(on: str) -> tuple[list[str], Callable[[Mapping[str, str]], Any]]:
-    """The names of a target's options, and what checks their values: better now than when the job runs."""
-    if on not in _OF_TARGETS:  # a third party's: checked when the job runs
-        return [], lambda given: given
-    place, check = _OF_TARGETS[on]
-    module = import_module(place)
-    return [f.name for f in fields(module.Options)], getattr(module, check)
 
 
 def _count(least: int) -> Callable[[Any], int]:
@@ -108,6 +94,11 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value.split(",")) if isinstance(value, str) else tuple(map(str, value))
 
 
+def _limit(value: Any) -> str:
+    limit_of(str(value))
+    return str(value)
+
+
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if value not in choices:
@@ -128,6 +119,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "repeat": _count(1),
     "maps": _count(0),
     "native": _names,
+    "max_error": _limit,
     "hostfile": str,
     "ranks_per_node": _count(1),
     "time": _time,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from netsim.scenario import Scenario
 from topologies.errors import InputError
+from validate.emulated.options import read_options
 from validate.jobs.inputs import inputs
 from validate.jobs.options import Options
 from validate.jobs.seats import Seats, seats
@@ -20,7 +21,7 @@ SCENARIO = "scenario.yaml"
 
 _START = 300.0  #: seconds for starting Python on every node, and for what nobody thought of
 _SLOWER = 3.0  #: times slower than predicted that a cluster may be before its job is ended
-_EMULATED = 4.0  #: seconds of one run on the emulated fabric, whose sizes are scaled to about one, with what goes on around it
+_AROUND = 2.0  #: seconds around one run on the emulated fabric, whose sizes are scaled so that the slowest takes `seconds`
 _REPEATED = 3  #: a doubtful run on it is repeated: at most so many times the runs
 
 
@@ -75,6 +76,7 @@ def _arguments(options: Options) -> tuple[str, ...]:
     words = ["validate", SCENARIO, "--on", options.on, "--repeat", str(options.repeat)]
     words += ["--maps", str(options.maps)] if options.maps else []
     words += [word for name in options.native for word in ("--native", name)]
+    words += ["--max-error", options.max_error] if options.max_error else []
     words += [word for key, value in options.target.items() for word in ("--option", f"{key}={value}")]
     return (*words, "--save", RESULT)
 
@@ -83,5 +85,6 @@ def _limit(rows: Sequence[Row], options: Options) -> float:
     """Seconds: every row once for nothing and `repeat` times for the clock, thrice as slow as predicted, and five minutes."""
     runs = options.repeat + 1
     if options.on == "emulated":
-        return _START + _EMULATED * _REPEATED * runs * len(rows)
+        each = read_options(options.target).seconds + _AROUND
+        return _START + each * _REPEATED * runs * len(rows)
     return _START + _SLOWER * runs * sum(predict(row) for row in rows)

@@ -13,9 +13,9 @@ from pathlib import PurePath
 from typing import Any
 
 from topologies.errors import InputError
-from validate.measured.nccl_tests import joined, op_by_looks, op_of
+from validate.measured.nccl_tests import Ops, joined, op_by_looks, op_of
 from validate.measured.nccl_text import hardware
-from validate.measured.numbers import microseconds, number, whole
+from validate.measured.numbers import microseconds, number, size, whole
 from validate.measurement import Measured, Measurement
 
 
@@ -23,28 +23,37 @@ def is_nccl_json(data: Mapping[str, Any]) -> bool:
     return type(data.get("version")) is int and "results" in data
 
 
-def nccl_json(data: Mapping[str, Any], name: str, ranks: int, op: str) -> Measurement:
+def nccl_json(data: Mapping[str, Any], name: str, ranks: int, ops: Ops) -> Measurement:
     """Its rows. Raises InputError that names the key which is not as nccl-tests write it."""
     args = data.get("args") or [""]
+    if not isinstance(args, list):
+        raise InputError(f"{name}: args: must be the words of the command line")
     named = op_of(PurePath(str(args[0])).name, f"{name}: args[0]")
     config = data.get("config") or {}
     try:
         n = _ranks(config) or ranks
         devices = [(str(d["hostname"]), str(d["device_info"])) for d in config.get("devices", [])]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise InputError(f"{name}: config: not as nccl-tests write it: expected nthreads, ngpus and devices") from None
-    if not n:
+    if n < 1:
         raise InputError(f"{name}: config.devices: does not say how many ranks there were: say it")
     results = data["results"]
     if not isinstance(results, list) or not results:
         raise InputError(f"{name}: results: no rows; was the test cut off?")
-    rows = [row for i, result in enumerate(results) for row in _rows(result, named, op, n, f"{name}: results[{i}]")]
-    notes = ("times are of the CPU (-C), not of the GPU",) * any("cpu_time" in (r.get("out_of_place") or {}) for r in results)
+    rows = [row for i, result in enumerate(results) for row in _rows(result, named, ops, n, f"{name}: results[{i}]")]
+    if not rows:
+        raise InputError(f"{name}: results: no rows with times and bytes")
+    notes = ("times are of the CPU (-C), not of the GPU",) * any(_by_cpu(result) for result in results)
     empty = sum(result.get("size") == 0 for result in results)
     if empty:
         notes += (f"{empty} row{'s' * (empty != 1)} of 0 bytes left out",)
     where = hardware(devices) | ({"nccl": _version(data["nccl_version"])} if "nccl_version" in data else {})
     return Measurement("nccl-tests", joined(rows), date=str(data.get("start_time", "")), where=where, notes=notes)
+
+
+def _by_cpu(result: Mapping[str, Any]) -> bool:
+    cells = result.get("out_of_place")
+    return isinstance(cells, dict) and "cpu_time" in cells
 
 
 def _ranks(config: Mapping[str, Any]) -> int:
@@ -60,13 +69,11 @@ def _version(code: Any) -> str:
     return f"{code // 10000}.{code // 100 % 100}.{code % 100}" if type(code) is int and code >= 10000 else str(code)
 
 
-def _rows(result: Any, named: str, asked: str, ranks: int, at: str) -> Iterator[Measured]:
+def _rows(result: Any, named: str, asked: Ops, ranks: int, at: str) -> Iterator[Measured]:
     if not isinstance(result, dict):
         raise InputError(f"{at}: not a row of nccl-tests")
-    size = whole(_text(result, "size", at), f"{at}.size", at) if "size" in result else None
-    if size is None:
-        raise InputError(f"{at}.size: missing; was the test cut off?")
-    if size == 0:
+    nbytes = size(_text(result, "size", at), at)
+    if nbytes == 0:
         return
     for place, in_place in (("out_of_place", False), ("in_place", True)):
         cells = result.get(place)
@@ -74,16 +81,16 @@ def _rows(result: Any, named: str, asked: str, ranks: int, at: str) -> Iterator[
             continue
         if not isinstance(cells, dict):
             raise InputError(f"{at}.{place}: must have time, alg_bw, bus_bw and nwrong")
-        yield _measured(result, cells, in_place, size, named, asked, ranks, f"{at}.{place}")
+        yield _measured(result, cells, in_place, nbytes, named, asked, ranks, f"{at}.{place}")
 
 
 def _measured(
     result: Mapping[str, Any],
     cells: Mapping[str, Any],
     in_place: bool,
-    size: int,
+    nbytes: int,
     named: str,
-    asked: str,
+    asked: Ops,
     ranks: int,
     at: str,
 ) -> Measured:
@@ -94,7 +101,7 @@ def _measured(
         name="",
         by="",
         op=named or op_by_looks(asked, redop, root, busbw / algbw if algbw > 0 else nan, ranks, at),
-        bytes=size,
+        bytes=nbytes,
         ranks=ranks,
         seconds=_seconds(result, cells, in_place, at),
         wrong=None if wrong is None else whole(str(wrong), "nwrong", at),

@@ -18,6 +18,8 @@ _TESTS = {
     "reduce": Op.REDUCE,
     "alltoall": Op.ALL_TO_ALL,
 }
+Ops = tuple[str, ...]  #: operations that rows may be of
+
 _PROGRAM = re.compile(r"\b([a-z][a-z_0-9]*)_perf\b")
 
 
@@ -34,10 +36,10 @@ def op_of(line: str, at: str = "") -> str:
     return _TESTS[found[1]].value
 
 
-def op_by_looks(asked: str, redop: str, root: int, ratio: float, ranks: int, at: str) -> str:
-    """The operation of a row whose test is not named: what reduction, root and busbw/algbw allow; `asked` where several.
+def op_by_looks(asked: Ops, redop: str, root: int, ratio: float, ranks: int, at: str) -> str:
+    """The operation of a row whose test is not named: what reduction, root and busbw/algbw allow; that of `asked` where several.
 
-    Raises InputError where they allow neither `asked` nor a single one.
+    Raises InputError where they allow none or several of `asked`, or, asked for none, not a single one.
     """
     reduces = redop not in ("none", "")
     if root >= 0:
@@ -46,12 +48,11 @@ def op_by_looks(asked: str, redop: str, root: int, ratio: float, ranks: int, at:
         possible = [Op.ALL_REDUCE, Op.REDUCE_SCATTER] if reduces else [Op.ALL_GATHER, Op.ALL_TO_ALL]
     near = [op for op in possible if abs(Collective(op, ranks, 1.0).bus_factor - ratio) < 0.05]
     names = [op.value for op in near or possible]
-    if asked in names:
-        return asked
-    if not asked and len(names) == 1:
-        return names[0]
-    looks = f"the row looks like {' or '.join(names)}"
-    raise InputError(f"{at}: {looks}" + (f", not {asked}" if asked else ": the file does not name its test; say the operation"))
+    fit = [name for name in names if name in asked or not asked]
+    if len(fit) == 1:
+        return fit[0]
+    why = ": the file does not name its test; say the operation" if fit else f", not {' or '.join(asked)}"
+    raise InputError(f"{at}: the row looks like {' or '.join(names)}{why}")
 
 
 def joined(rows: Iterable[Measured]) -> tuple[Measured, ...]:

@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from topologies.errors import InputError
-from validate.measured.nccl_tests import joined, op_by_looks, op_of
-from validate.measured.numbers import microseconds, number, whole
+from validate.measured.nccl_tests import Ops, joined, op_by_looks, op_of
+from validate.measured.numbers import microseconds, number, size, whole
 from validate.measured.text import unlabelled
 from validate.measurement import Measured, Measurement
 
-_RANK = re.compile(r"#\s+Rank\s+(\d+)\s.*?\bon\s+(\S+)\s+device\s+\d+\s+(?:\[[^\]]*\]\s*)?(.*)")
+_RANK = re.compile(r"#\s+Rank\s+(\d{1,9})\s.*?\bon\s+(\S+)\s+device\s+\d+\s+(?:\[[^\]]*\]\s*)?(.*)")
 _START = re.compile(r"#\s*(nThread|Collective test starting)\b")
 _PLACES = ("time", "cputime")
 
@@ -42,9 +42,9 @@ def is_nccl_text(lines: Sequence[str]) -> bool:
     return any(_titles(unlabelled(line)) or re.match(r"#\s*nThread\b", unlabelled(line)) for line in lines)
 
 
-def nccl_text(lines: Sequence[str], name: str, ranks: int, op: str) -> Measurement:
+def nccl_text(lines: Sequence[str], name: str, ranks: int, ops: Ops) -> Measurement:
     """The rows of all outputs. Raises InputError with the line for one that is not of the table."""
-    outputs = _outputs(lines, name, ranks, op)
+    outputs = _outputs(lines, name, ranks, ops)
     rows = [row for output in outputs for row in output.rows]
     if not rows:
         raise InputError(f"{name}:{len(lines)}: no rows; expected a line for each size: was the output cut off?")
@@ -52,7 +52,7 @@ def nccl_text(lines: Sequence[str], name: str, ranks: int, op: str) -> Measureme
     return Measurement("nccl-tests", joined(rows), where=hardware(devices.values()), notes=tuple(_notes(outputs, ranks)))
 
 
-def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Output]:
+def _outputs(lines: Sequence[str], name: str, ranks: int, ops: Ops) -> list[_Output]:
     outputs = [_Output()]
     called = ""  # the program that a command line above the output names
     for number_, raw in enumerate(lines, 1):
@@ -60,7 +60,7 @@ def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Outp
         if not line.startswith("#"):
             words = line.split()
             if line[:1].isdigit() and (words[0].isdigit() or len(words) == len(outputs[-1].columns)):
-                _read_row(words, outputs[-1], ranks, op, at)
+                _read_row(words, outputs[-1], ranks, ops, at)
             else:
                 called = op_of(line) or called
         elif _START.match(line):
@@ -77,17 +77,18 @@ def _outputs(lines: Sequence[str], name: str, ranks: int, op: str) -> list[_Outp
 
 
 def _titles(line: str) -> bool:
-    return line.startswith("#") and {"size", "count", "type", "algbw"} <= set(line.lstrip("# ").split())
+    words = set(line.lstrip("# ").split())
+    return line.startswith("#") and {"size", "count", "type", "algbw"} <= words and not words.isdisjoint(_PLACES)
 
 
-def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: str) -> None:
+def _read_row(words: Sequence[str], output: _Output, ranks: int, ops: Ops, at: str) -> None:
     columns = output.columns
     if not columns:
         raise InputError(f"{at}: a row before the line of titles '# size count type redop root time algbw busbw #wrong'")
     told = len(columns) - (columns[-1] == "timestamp")
     if len(words) < told or (len(words) > told and columns[-1] != "timestamp"):
         raise InputError(f"{at}: {len(words)} columns, expected {told}: {', '.join(columns[:told])}")
-    if whole(words[0], "size", at) == 0:
+    if size(words[0], at) == 0:
         output.empty += 1
         return
     n = len(output.devices) or ranks
@@ -95,24 +96,26 @@ def _read_row(words: Sequence[str], output: _Output, ranks: int, op: str, at: st
         raise InputError(f"{at}: no lines '# Rank …' above: the file does not say how many ranks there were: say it")
     starts = [i for i, column in enumerate(columns) if column in _PLACES]
     head = dict(zip(columns[: starts[0]], words, strict=False))
+    if not {"size", "type"} <= set(head):
+        raise InputError(f"{at}: the line of titles above has no size and type before its times")
     for place, start in enumerate(starts):
         stop = starts[place + 1] if place + 1 < len(starts) else told
         cells = dict(zip(columns[start:stop], words[start:stop], strict=True))
-        output.rows.append(_measured(head, cells, place == 1, output.op, op, n, at))
+        output.rows.append(_measured(head, cells, place == 1, output.op, ops, n, at))
 
 
 def _measured(
-    head: dict[str, str], cells: dict[str, str], in_place: bool, named: str, asked: str, ranks: int, at: str
+    head: dict[str, str], cells: dict[str, str], in_place: bool, named: str, asked: Ops, ranks: int, at: str
 ) -> Measured:
     redop, root = head.get("redop", "none"), whole(head.get("root", "-1"), "root", at)
     time = microseconds(next(cells[place] for place in _PLACES if place in cells), "time", at)
-    algbw, busbw = (number(cells[column], column, at) for column in ("algbw", "busbw"))
+    algbw, busbw = (number(cells.get(column, "-"), column, at) for column in ("algbw", "busbw"))
     ratio = busbw / algbw if algbw >= 1 else float("nan")  # two decimals tell too little of less
     return Measured(
         name="",
         by="",
         op=named or op_by_looks(asked, redop, root, ratio, ranks, at),
-        bytes=whole(head["size"], "size", at),
+        bytes=size(head["size"], at),
         ranks=ranks,
         seconds=(time,),
         wrong=_wrong(cells.get("#wrong", "N/A"), at),

@@ -6,6 +6,8 @@ from math import isfinite
 
 from topologies.errors import InputError
 
+MOST_BYTES = 10**18  #: of a collective
+
 
 def microseconds(text: str, column: str, at: str) -> float:
     """Seconds of a time in microseconds. Raises InputError for what is no positive number.
@@ -17,6 +19,18 @@ def microseconds(text: str, column: str, at: str) -> float:
     if not (isfinite(value) and value > 0):
         raise InputError(f"{at}: {column} {text}: must be a positive number of microseconds")
     return value / 1e6
+
+
+def size(text: str, at: str) -> int:
+    """Bytes. Raises InputError for fewer than none, and for more than any machine has.
+
+    >>> size("1048576", "x.txt:3")
+    1048576
+    """
+    value = whole(text, "size", at)
+    if not 0 <= value <= MOST_BYTES:
+        raise InputError(f"{at}: size {text}: must be from 0 to {MOST_BYTES} bytes")
+    return value
 
 
 def number(text: str, column: str, at: str) -> float:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from collectives.collective import Op
 from topologies.errors import InputError
-from validate.measured.numbers import microseconds, whole
+from validate.measured.numbers import microseconds, size
 from validate.measured.text import unlabelled
 from validate.measurement import Measured, Measurement
 
@@ -48,7 +48,7 @@ def osu(lines: Sequence[str], name: str, ranks: int) -> Measurement:
     columns: list[str] = []
     kinds: set[bool] = set()  # whether the slowest rank's time is printed
     title: re.Match[str] | None = None
-    dtype = ""
+    dtype, empty = "", 0
     for number, raw in enumerate(lines, 1):
         line, at = unlabelled(raw), f"{name}:{number}"
         if found := _TITLE.match(line):
@@ -62,10 +62,12 @@ def osu(lines: Sequence[str], name: str, ranks: int) -> Measurement:
             columns = _columns(line, at)
             kinds.add(_SLOWEST in columns)
         elif title and line[:1].isdigit():
-            rows.append(_row(line.split(), columns, title["test"], dtype, ranks, at))
+            row = _row(line.split(), columns, title["test"], dtype, ranks, at)
+            rows += [row] if row.bytes else []
+            empty += not row.bytes
     if not rows:
         raise InputError(f"{name}:{len(lines)}: no rows; expected lines of a size and a latency: was the output cut off?")
-    return Measurement("osu", tuple(rows), where={"benchmark": ", ".join(versions)}, notes=tuple(_notes(kinds, ranks)))
+    return Measurement("osu", tuple(rows), where={"benchmark": ", ".join(versions)}, notes=tuple(_notes(kinds, ranks, empty)))
 
 
 def _known(test: str, at: str) -> None:
@@ -91,15 +93,16 @@ def _row(words: Sequence[str], columns: Sequence[str], test: str, dtype: str, ra
         raise InputError(f"{at}: OSU benchmarks do not print how many ranks there were: say it")
     cells = dict(zip(columns, words, strict=True))
     time = microseconds(cells.get(_SLOWEST, cells[_AVERAGE]), "latency", at)
-    failed = cells.get("Validation", "Pass") != "Pass"
+    validated = cells.get("Validation")
+    failed = validated not in (None, "Pass")
     return Measured(
         name="",
         by="",
         op=op.value,
-        bytes=whole(words[0], "size", at) * (ranks if of_one_rank else 1),
+        bytes=size(words[0], at) * (ranks if of_one_rank else 1),
         ranks=ranks,
         seconds=(time,),
-        wrong=0 if cells.get("Validation") == "Pass" else None,
+        wrong=None if validated is None else int(failed),  # at least: it does not say how many
         doubts=("the benchmark's own validation failed",) * failed,
         redop="sum" if op in _REDUCES else "none",
         root=root,
@@ -107,8 +110,10 @@ def _row(words: Sequence[str], columns: Sequence[str], test: str, dtype: str, ra
     )
 
 
-def _notes(kinds: set[bool], ranks: int) -> Iterator[str]:
+def _notes(kinds: set[bool], ranks: int, empty: int) -> Iterator[str]:
     yield f"OSU benchmarks do not print their ranks: taken to be {ranks}"
+    if empty:
+        yield f"{empty} row{'s' * (empty != 1)} of 0 bytes left out"
     if True in kinds:
         yield "time: the slowest rank's average over its iterations (Max Latency)" + ", where it is printed" * (False in kinds)
     if False in kinds:

@@ -11,6 +11,7 @@ from topologies.errors import InputError
 from validate.measured.own import Saved, saved, scenario_id
 from validate.measured.read import read_measurement
 from validate.measurement import Measured, Measurement
+from validate.nccl.channels import replayed
 from validate.predict import predict
 from validate.report.words import SCALED
 from validate.request import Outcome, Request, Row
@@ -22,9 +23,8 @@ def file_outcome(request: Request, path: Path) -> Outcome:
     The file decides which sizes are compared: each is simulated. What netsim saved is matched by name and schedule; what others
     measured is held against every case of the scenario with its operation. Raises InputError where operation or ranks differ.
     """
-    first = request.rows[0]
-    op, ranks = first.schedule.collective.op.value, first.placement.ranks
-    measurement = read_measurement(path, ranks=ranks, op=op)
+    ops = tuple(dict.fromkeys(row.schedule.collective.op.value for row in request.rows))
+    measurement = read_measurement(path, ranks=request.rows[0].placement.ranks, op=ops)
     if any(row.name or row.by for row in measurement.rows):
         return _of_own(request, measurement, saved(path), path)
     return _of_others(request, measurement, path)
@@ -52,6 +52,8 @@ def _of_own(request: Request, measurement: Measurement, kept: Saved, path: Path)
         _agrees(rows[measured.name, measured.by], measured, path, request)
     if measurement.on in SCALED:
         return Outcome(measurement, _as_predicted_then(request, measurement, kept, path))
+    if measurement.on == "nccl":
+        rows = {key: replayed(row) for key, row in rows.items()}
     predicted = _Predictions()
     return Outcome(measurement, tuple(predicted(rows[m.name, m.by], m.bytes) for m in measurement.rows))
 
@@ -68,20 +70,21 @@ def _as_predicted_then(request: Request, measurement: Measurement, kept: Saved, 
 
 
 def _of_others(request: Request, measurement: Measurement, path: Path) -> Outcome:
-    """Each case beside what was measured; sizes of the scenario that the file lacks are named."""
+    """Each case beside what was measured; named are sizes that the file lacks, and rows that no case has use for."""
     jobs = {(row.name, row.by): row for row in request.rows}
     rows: list[Measured] = []
     predicted: list[float] = []
     predictions = _Predictions()
-    unlike: dict[str, None] = {}
+    unused = dict.fromkeys(measurement.rows)
     for row in jobs.values():
         for measured in measurement.rows:
             if measured.op != row.schedule.collective.op.value or not _same_root(row, measured):
-                unlike[measured.op + f" with root {measured.root}" * (measured.root >= 0)] = None
                 continue
+            unused.pop(measured, None)
             _agrees(row, measured, path, request)
             rows.append(replace(measured, name=row.name, by=row.by))
             predicted.append(predictions(row, measured.bytes))
+    unlike = dict.fromkeys(m.op + f" with root {m.root}" * (m.root >= 0) for m in unused)
     if not rows:
         wanted = " and ".join(dict.fromkeys(row.schedule.collective.op.value for row in jobs.values()))
         raise InputError(f"{path}: {', '.join(unlike)}: {request.scenario.name} has {wanted}")

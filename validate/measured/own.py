@@ -13,9 +13,12 @@ from typing import Any
 from netsim.build import Job
 from netsim.provenance import provenance, version
 from topologies.errors import InputError
+from validate.measured.numbers import MOST_BYTES
 from validate.measured.text import json_object, text_of
 from validate.measurement import FORMAT, Measurement, as_json, from_json
 from validate.request import Outcome, Request
+
+_MOST_MAPS = 1000  # more are a slip, and would be built one by one
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,14 @@ def own_measurement(data: Mapping[str, Any], name: str) -> Measurement:
     measurement = from_json(data, name)
     for n, row in enumerate(measurement.rows):
         texts = (row.name, row.by, row.op, row.redop, row.dtype, *row.doubts)
-        whole = (row.ranks, row.root, 0 if row.wrong is None else row.wrong)
-        if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in whole):
+        whole = all(type(number) is int for number in (row.ranks, row.root, 0 if row.wrong is None else row.wrong))
+        if not (whole and all(isinstance(text, str) for text in texts) and type(row.in_place) is bool):
             raise InputError(f"{name}: rows[{n}]: not a row of a measurement ({FORMAT}); was it edited?")
-        if type(row.bytes) not in (int, float) or not 0 < row.bytes < float("inf") or row.ranks < 1:
+        if type(row.bytes) not in (int, float) or not 0 < row.bytes <= MOST_BYTES or row.ranks < 1:
             raise InputError(f"{name}: rows[{n}]: {row.bytes} bytes on {row.ranks} ranks; both must be positive numbers")
+    told = (measurement.on, measurement.date, measurement.scenario_id, *measurement.notes)
+    if not isinstance(measurement.where, Mapping) or not all(isinstance(text, str) for text in told):
+        raise InputError(f"{name}: on, date, where, scenario_id, notes: not what netsim validate --save writes; was it edited?")
     if not measurement.rows:
         raise InputError(f"{name}: rows: there is none")
     return measurement
@@ -89,9 +95,10 @@ def saved(path: Path) -> Saved:
     predicted, maps, native = data.get("predicted", []), data.get("maps", 0), data.get("native", [])
     try:
         seconds = tuple(nan if p is None else float(p) for p in predicted)
-        if len(seconds) not in (0, len(data["rows"])) or type(maps) is not int or not all(isinstance(n, str) for n in native):
+        counts = len(seconds) in (0, len(data["rows"])) and type(maps) is int and 0 <= maps <= _MOST_MAPS
+        if not counts or not all(isinstance(n, str) for n in native):
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         told = "predicted, maps, native: not what netsim validate --save writes; was it edited?"
         raise InputError(f"{path}: {told}") from None
     return Saved(seconds, maps, tuple(native))

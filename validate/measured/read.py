@@ -15,22 +15,23 @@ from validate.measurement import Measurement
 _KNOWN = "what netsim validate --save wrote, nccl-tests (its text or -J JSON), the text of an OSU collective"
 
 
-def read_measurement(path: str | Path, *, ranks: int = 0, op: str = "") -> Measurement:
+def read_measurement(path: str | Path, *, ranks: int = 0, op: str | tuple[str, ...] = ()) -> Measurement:
     """The measurement that a file holds, sizes as nccl-tests counts them, times in seconds.
 
-    `ranks`, `op`: what to take where the file itself does not say. OSU benchmarks print no number of ranks; older nccl-tests
-    print no name of the test, so that all-gather and all-to-all look alike.
+    `ranks`, `op` (one or several): what to take where the file itself does not say. OSU benchmarks print no number of ranks;
+    older nccl-tests print no name of the test, so that all-gather and all-to-all look alike.
 
     Raises InputError with file:line for one that is empty, binary, cut off, or has a number that is none.
     """
     path = Path(path)
     name, text = str(path), text_of(path)
+    ops = tuple(filter(None, (op,))) if isinstance(op, str) else op
     if text.lstrip().startswith("{"):
         data = json_object(text, name)
         if is_own(data):
             return own_measurement(data, name)
         if is_nccl_json(data):
-            return nccl_json(data, name, ranks, op)
+            return nccl_json(data, name, ranks, ops)
         if str(data.get("version", "")).startswith("netsim"):
             raise InputError(f"{name}: a report of netsim, not a measurement; netsim validate --save writes one")
         raise InputError(f"{name}: JSON, but no measurement; known: {_KNOWN}")
@@ -40,5 +41,5 @@ def read_measurement(path: str | Path, *, ranks: int = 0, op: str = "") -> Measu
     if is_osu(lines):
         return osu(lines, name, ranks)
     if is_nccl_text(lines):
-        return nccl_text(lines, name, ranks, op)
+        return nccl_text(lines, name, ranks, ops)
     raise InputError(f"{name}:1: not a measurement; known: {_KNOWN}")

@@ -39,6 +39,8 @@ def json_object(text: str, name: str) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}; was the file cut off?") from None
+    except ValueError:  # Python takes no more than 4300 digits
+        raise InputError(f"{name}: not a measurement: a number of thousands of digits in it") from None
     except RecursionError:
         raise InputError(f"{name}: not a measurement: nested too deeply") from None
     return data

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 #: what launchers tell a process of its number: MPICH's and Intel's, PMIx (Open MPI 5, PRRTE, Slurm), Open MPI, Slurm, Flux, PALS
-_RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK", "PALS_RANKID")
+RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK", "PALS_RANKID")
 
 
 def is_leader(environment: Mapping[str, str] = os.environ) -> bool:
@@ -16,7 +16,7 @@ def is_leader(environment: Mapping[str, str] = os.environ) -> bool:
     >>> is_leader({"PMI_RANK": "3"}), is_leader({"SLURM_PROCID": "0"}), is_leader({})
     (False, True, True)
     """
-    return next((environment[name] for name in _RANK if name in environment), "0") == "0"
+    return next((environment[name] for name in RANK if name in environment), "0") == "0"
 
 
 def hush() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
 
 from collectives.schedule import Channel, Round, Schedule
 from collectives.semantics import steps
+from validate.request import Row
 
 
 def aligned(schedule: Schedule) -> Schedule:
@@ -24,6 +26,11 @@ def aligned(schedule: Schedule) -> Schedule:
         return schedule
     rounds = tuple(_side_by_side(schedule) if _alike(schedule) else _written_out(schedule))
     return Schedule(schedule.collective, (Channel(rounds, schedule.n_chunks),), schedule.algorithm)
+
+
+def replayed(row: Row) -> Row:
+    """The row as NCCL is given it: its channels side by side; its own collective as it is."""
+    return row if row.native else replace(row, job=replace(row.job, schedule=aligned(row.job.schedule)))
 
 
 def _alike(schedule: Schedule) -> bool:

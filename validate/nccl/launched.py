@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from topologies.errors import InputError
+from topologies.formats.hostlist import expand
 
 _TORCH_PORT = 29500  #: torchrun's own, where it names none
 
@@ -60,13 +61,12 @@ def _slurm(read: _Numbers, address: str, port: int) -> Launched | None:
 
 
 def first_host(nodes: str) -> str:
-    """The first name of Slurm's short form of a list.
+    """The first name of Slurm's short form of a list. Raises InputError for brackets and ranges that are none.
 
     >>> first_host("gpu[007-010,12],login"), first_host("a1,a2"), first_host("")
     ('gpu007', 'a1', '')
     """
-    found = re.match(r"([^\[,]*)(?:\[([0-9]+)[^\]]*\])?([^\[,]*)", nodes)
-    return "".join(part or "" for part in found.groups()) if found else ""
+    return next(iter(expand(nodes)), "")
 
 
 def _checked(own: Launched) -> Launched:

@@ -88,10 +88,12 @@ def _title(row: Row) -> str:
 
 def _connect(row: Row, settings: Mapping[str, str], here: Here) -> None:
     at = seats(row)
-    with _settings(settings), _guarded(f"{_title(row)}: ncclCommInitRank", here):
-        made = here.library.unique_id().hex() if here.party.rank == at[0] else ""
+    with _settings(settings):
+        with _guarded(f"{_title(row)}: ncclGetUniqueId", here, limits=1):
+            made = here.library.unique_id().hex() if here.party.rank == at[0] else ""
         unique_id = next(filter(None, here.party.exchange(made)))
-        here.library.connect(len(at), at.index(here.party.rank), bytes.fromhex(unique_id))
+        with _guarded(f"{_title(row)}: ncclCommInitRank", here, limits=1):
+            here.library.connect(len(at), at.index(here.party.rank), bytes.fromhex(unique_id))
 
 
 def _measured(row: Row, repeat: int, here: Here) -> Measured:
@@ -169,10 +171,11 @@ def _wait(title: str, mark: Any, here: Here) -> None:
 
 
 @contextmanager
-def _guarded(what: str, here: Here) -> Iterator[None]:
-    """One line for whatever the library raises, and an end to what it waits for."""
+def _guarded(what: str, here: Here, limits: int = 2) -> Iterator[None]:
+    """One line for whatever the library raises, and an end to what it waits for: twice the limit where something inside has that
+    limit of its own, and tells first."""
     try:
-        with limited(what, 2 * here.limit, here.library.abort):  # what has a limit of its own tells first
+        with limited(what, limits * here.limit, here.library.abort):
             yield
     except here.library.errors as error:
         told = " ".join(str(error).split()) or type(error).__name__

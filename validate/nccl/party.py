@@ -16,7 +16,7 @@ from validate.nccl.launched import Launched
 
 _HELLO = "netsim-replay/1"
 _MOST = 1 << 24  #: bytes of one line; none of ours is near
-_BETWEEN = 0.1  #: seconds between two tries to reach rank 0
+_BETWEEN = 0.1  #: seconds between two tries to reach rank 0, and between two looks at all while one is waited for
 
 
 class Party:
@@ -36,10 +36,19 @@ class Party:
             self._lines[0].put({"value": value}, deadline)
             all_values: list[Any] = self._lines[0].get(deadline)["values"]
             return all_values
-        values = [json.loads(json.dumps(value))] + [self._lines[rank].get(deadline)["value"] for rank in range(1, self.size)]
+        values = [json.loads(json.dumps(value))] + [self._value_of(rank, deadline) for rank in range(1, self.size)]
         for rank in range(1, self.size):
             self._lines[rank].put({"values": values}, deadline)
         return values
+
+    def _value_of(self, rank: int, deadline: float) -> Any:
+        """With an ear to the others: one of them may have died meanwhile."""
+        line = self._lines[rank]
+        while not line.waiting(_BETWEEN):
+            self.check()
+            if time.monotonic() > deadline:
+                break  # the line says it
+        return line.get(deadline)["value"]
 
     def check(self) -> None:
         """Raises NetsimError where a rank has gone or has failed; waits for nothing."""
@@ -196,6 +205,12 @@ class _Line:
         _raise_failed(self.who, value)
         return value
 
+    def waiting(self, seconds: float) -> bool:
+        """Whether a value is there, or comes within so many seconds."""
+        if b"\n" not in self._read and self._ready(seconds, select.POLLIN):
+            self._take()
+        return b"\n" in self._read
+
     def check(self) -> None:
         there = self._take()
         self._raise_failed()
@@ -224,10 +239,13 @@ class _Line:
             _raise_failed(self.who, _decoded(line) or {})
 
     def _wait(self, deadline: float, *, reading: bool) -> None:
-        ready = select.poll()
-        ready.register(self._socket, select.POLLIN if reading else select.POLLOUT)
-        if not ready.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+        if not self._ready(max(0.0, deadline - time.monotonic()), select.POLLIN if reading else select.POLLOUT):
             raise NetsimError(f"{self.who}: nothing is heard of it; it hangs, or is not there")
+
+    def _ready(self, seconds: float, what: int) -> bool:
+        ready = select.poll()
+        ready.register(self._socket, what)
+        return bool(ready.poll(seconds * 1e3))
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

@@ -41,11 +41,11 @@ def sharing(most: int, version: tuple[int, int, int], how: str | None, rank: int
         apart = {"NCCL_HOSTID": f"netsim-{rank}", "NCCL_NET": "Socket", "NCCL_IB_DISABLE": "1"}
         plain = {"NCCL_CUMEM_ENABLE": "0", "NCCL_MNNVL_ENABLE": "0", "NCCL_NVLS_ENABLE": "0"}
         note = "share=hostid: NCCL takes every rank for a host of its own (NCCL_HOSTID, not documented): all goes through sockets"
-        return Sharing(apart | cap | plain, (told, note))
+        return Sharing(apart | cap | plain, (told, note) if most > 1 else (note,))
     if version < MULTIRANK_SINCE:
         raise BackendUnavailable(
             f"NCCL {number}: {most} ranks on one GPU: it allows one; start one process for each GPU, install NCCL 2.30 or later, "
             "or try --option share=hostid"
         )
     note = f"share=multirank: NCCL {number} allows several ranks on a GPU as an experiment (NCCL_MULTI_RANK_GPU_ENABLE=1)"
-    return Sharing({"NCCL_MULTI_RANK_GPU_ENABLE": "1"} | cap, (told, note))
+    return Sharing({"NCCL_MULTI_RANK_GPU_ENABLE": "1"} | cap, (told, note) if most > 1 else (note,))

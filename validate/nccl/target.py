@@ -7,15 +7,15 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from netsim.output import tell
-from topologies.errors import InputError, NetsimError
+from topologies.errors import BackendUnavailable, InputError, NetsimError
 from validate.measured.own import scenario_id
 from validate.measurement import Measured, Measurement
-from validate.nccl.channels import aligned
+from validate.nccl.channels import replayed
 from validate.nccl.gpu import Gpu, visible_gpus
 from validate.nccl.launched import Launched, launched
 from validate.nccl.library import Library, choose, open_library
@@ -26,6 +26,8 @@ from validate.nccl.party import Party, party
 from validate.nccl.sharing import sharing
 from validate.predict import predict
 from validate.request import Outcome, Request, Row
+
+Found = TypeVar("Found")
 
 _GRACE = 15  #: seconds that a process may take to end once its replay has failed
 
@@ -39,13 +41,13 @@ def nccl(request: Request) -> Outcome:
     options = options_of(request.options)
     for row in request.rows:
         settings_of(row.native)
-    gpus, chosen = visible_gpus(), choose(options.library)
     own = _reachable(launched(os.environ))
-    _check_ranks(request.rows, own)
     with party(own, options.limit) as tied:
+        gpus, chosen = _everywhere(lambda: (visible_gpus(), choose(options.library)), tied)
+        _check_ranks(request.rows, own)
         _check_same(request, tied)
         gpu, most, hosts = _placed(gpus, tied)
-        library = open_library(chosen, gpu.number)
+        library = _everywhere(lambda: open_library(chosen, gpu.number), tied)
         shared = sharing(most, library.version, options.share, own.rank)
         for name, value in shared.environment.items():
             os.environ.setdefault(name, value)
@@ -72,10 +74,7 @@ def perform(request: Request, here: Here, where: dict[str, Any], notes: Sequence
 
 def predicted_of(row: Row) -> float:
     """Seconds of what is replayed: its bytes, and its channels as they are laid side by side."""
-    if row.native:
-        return predict(row, size=bytes_of(row))
-    together = replace(row, job=replace(row.job, schedule=aligned(row.job.schedule)))
-    return predict(together, size=bytes_of(row))
+    return predict(replayed(row), size=bytes_of(row))
 
 
 def _nobody(_: str) -> None:
@@ -117,6 +116,20 @@ def _free_port() -> int:
         probe.bind(("", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _everywhere(find: Callable[[], Found], tied: Party) -> Found:
+    """What `find` finds here, once all have found theirs. Where one has not, all raise its BackendUnavailable: rank 0 speaks."""
+    found: list[Found] = []
+    lacking = ""
+    try:
+        found.append(find())
+    except BackendUnavailable as error:
+        lacking = str(error)
+    for rank, why in enumerate(tied.exchange(lacking)):
+        if why:
+            raise BackendUnavailable(f"rank {rank}: {why}" if rank else why)
+    return found[0]
 
 
 def _check_ranks(rows: Sequence[Row], own: Launched) -> None:
@@ -162,12 +175,16 @@ def _where(library: Library, gpu: Gpu, own: Launched, hosts: Sequence[str], most
 
 def _abandon(library: Library) -> None:
     """Stop what is under way. Where the GPU does not let go even then, an alarm ends the process after its message is said."""
+    armed = False
     with contextlib.suppress(ValueError, OSError):  # not the main thread
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(_GRACE)
+        armed = True
     stopping = threading.Thread(target=_stop, args=(library,), daemon=True)
     stopping.start()
     stopping.join(_GRACE / 3)
+    if armed and not stopping.is_alive():
+        signal.alarm(0)
 
 
 def _stop(library: Library) -> None:

@@ -17,13 +17,22 @@ def network_id() -> str:
     return f"{_text('/proc/sys/kernel/random/boot_id') or socket.gethostname()} {_link('/proc/self/ns/net')}"
 
 
+def processors() -> set[int]:
+    """The numbers of those that this process may run on; all where the system cannot tell."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 def jiffies() -> tuple[int, int] | None:
-    """Idle and all time of the machine's processors since boot (proc(5): idle and iowait of /proc/stat); None: not told."""
-    first = _text("/proc/stat").partition("\n")[0].split()
-    if len(first) < 6 or first[0] != "cpu":
+    """Idle and all time, since boot, of the processors that this process may run on; None: not told.
+
+    proc(5): idle and iowait of the lines cpuN of /proc/stat. A quota of their time (cgroups' cpu.max) is not seen there.
+    """
+    own = {f"cpu{n}" for n in processors()}
+    lines = [line.split() for line in _text("/proc/stat").splitlines() if line.startswith("cpu")]
+    spent = [[int(value) for value in words[1:9]] for words in lines if words[0] in own]  # guest time is in user time already
+    if not spent or min(map(len, spent)) < 5:
         return None
-    spent = [int(value) for value in first[1:9]]  # guest time is in user time already
-    return spent[3] + spent[4], sum(spent)
+    return sum(cpu[3] + cpu[4] for cpu in spent), sum(map(sum, spent))
 
 
 def idle_share(before: tuple[int, int] | None, after: tuple[int, int] | None) -> float | None:

@@ -52,7 +52,7 @@ def plan_files(
     `sizes[i]`: bytes, as nccl-tests counts them, that row i really moves; `seats[i][r]`: the MPI rank, in the world, of its
     logical rank r; `repeat`: timed runs of each row; `poll`: seconds slept between looks at what is under way, 0 where every
     rank has a core to itself; `limits[i]`: seconds that one run of row i may take before all is given up; `rendezvous`: a message
-    waits until its receiver has said, by an empty one, that it has reached the round (`validate.replay.walk`).
+    waits until its receiver has said, by a datagram, that it has reached the round (`validate.replay.walk`).
     Rows that share rounds share a table: a sweep of sizes and maps writes its messages once.
     """
     tables: dict[tuple[Any, ...], str] = {}

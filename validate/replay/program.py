@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from topologies.errors import NetsimError
 from validate.replay import machine
 from validate.replay.asleep import sleeper
 from validate.replay.collective import native_call
@@ -61,9 +62,11 @@ class Ranks:
 def perform(files: Mapping[str, bytes], world: Any, folder: Path | None) -> list[RowResult]:
     """Do every row of a plan; on rank 0 of the world give back what came out, and write it to `folder` after each row.
 
-    Raises Late where a run takes longer than its limit: the caller must end all ranks.
+    Raises Late where a run takes longer than its limit, NetsimError where seats are missing: the caller must end all ranks.
     """
     plan = json.loads(files["plan.json"])
+    if world.size < (seats := 1 + max((max(row["seats"]) for row in plan["rows"]), default=0)):
+        raise NetsimError(f"{world.size} MPI ranks for {seats} seats; mpiexec must be of mpi4py's MPI, and start as many")
     gc.freeze()  # what imports made stays: each collection before a run looks only at what rows left
     poll, repeat = float(plan["poll"]), int(plan["repeat"])
     everyone = ranks_of(world, poll)
@@ -73,7 +76,7 @@ def perform(files: Mapping[str, bytes], world: Any, folder: Path | None) -> list
     for row in plan["rows"]:
         seats, limit = tuple(row["seats"]), float(row["limit"])
         if seats not in groups:
-            everyone.meet(limit + SETTLE)
+            _all_meet(everyone, row, limit + SETTLE)
             groups[seats] = _seated(world, seats, poll)
         group, result = groups[seats], None
         if group is not None:
@@ -85,7 +88,8 @@ def perform(files: Mapping[str, bytes], world: Any, folder: Path | None) -> list
                 result = _measured(row, *own[key], group, repeat, limit)
             except Late as error:
                 raise Late(f"{row['name']}: rank {group.comm.rank}: {error} after {limit:.0f} s, the limit of a run") from None
-        out += _at_leader(result, seats[0], everyone, limit * (repeat + 1) + SETTLE * (repeat + 2))
+        _all_meet(everyone, row, limit * (repeat + 1) + SETTLE * (repeat + 2))  # ranks that sat the row out wait here, asleep
+        out += _at_leader(result, seats[0], world)
         if folder and world.rank == 0:
             write_results(folder, out)
     return out
@@ -106,10 +110,16 @@ def _seated(world: Any, seats: tuple[int, ...], poll: float) -> Ranks | None:
     return None if here < 0 else ranks_of(comm, poll)
 
 
-def _at_leader(result: RowResult | None, first: int, everyone: Ranks, limit: float) -> list[RowResult]:
-    """The row's result on rank 0 of the world, when every rank has got there; ranks that sat the row out wait here, asleep."""
-    world = everyone.comm
-    everyone.meet(limit)
+def _all_meet(everyone: Ranks, row: Mapping[str, Any], limit: float) -> None:
+    """A barrier of all ranks before or after a row."""
+    try:
+        everyone.meet(limit)
+    except Late:
+        raise Late(f"{row['name']}: rank {everyone.comm.rank}: other ranks have not come after {limit:.0f} s") from None
+
+
+def _at_leader(result: RowResult | None, first: int, world: Any) -> list[RowResult]:
+    """The row's result on rank 0 of the world."""
     if first and world.rank == first:
         world.send(result, 0)
     if first and world.rank == 0:

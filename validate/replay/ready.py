@@ -1,7 +1,7 @@
 """The word that a receiver has reached a round: a datagram beside MPI, for ranks that share one machine.
 
-It could be an MPI message without elements; but that goes over the connection that carries data the same way, and waits behind what is
-under way there. A datagram waits for nothing: on an emulated fabric it is a matter of control and passes by the queues.
+It could be an MPI message without elements; but that goes over the connection that carries data the same way, and waits behind
+what is under way there. A datagram waits for nothing: on an emulated fabric it is a matter of control and passes by the queues.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Ready:
         self.rank = comm.rank
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # words that wait while this rank sleeps
         self._socket.bind((_own_address(self._socket), 0))
         self._peers: list[tuple[str, int]] = comm.allgather(self._socket.getsockname())
         self._heard: Counter[tuple[int, int]] = Counter()

@@ -140,6 +140,12 @@ def doubt_text(point: Point) -> str:
     return f"{subject(point)}: {first}" + f"; {len(more)} more" * bool(more)
 
 
+def wrong_text(point: Point) -> str:
+    """How many elements came out wrong."""
+    n = point.measured.wrong
+    return f"{n} element{'s' * (n != 1)} came out wrong"
+
+
 def runs_text(comparison: Comparison) -> str:
     """`time: median of 3 runs`, or what else the times are."""
     counts = sorted({len(point.measured.seconds) for point in comparison.points})
