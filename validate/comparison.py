@@ -58,7 +58,7 @@ class Point:
         """Equal for points whose resolved cases differ in nothing but these keys, and that were measured alike."""
         specs = {key: value for key, value in self.row.job.specs.items() if key not in but_for}
         m = self.measured
-        return json.dumps(specs, sort_keys=True, default=str), m.bytes, m.op, m.redop, m.root, m.dtype, m.in_place
+        return json.dumps(specs, sort_keys=True, default=str), m.op, m.redop, m.root, m.dtype, m.in_place
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,19 @@ class Comparison:
     @cached_property
     def orders(self) -> tuple[Order, ...]:
         """One for each schedule and size that was measured on three rank maps or more."""
-        groups = _grouped(self.trusted, lambda point: (point.same("placement"), point.row.by))
+        size = _sizes(self.trusted)
+        groups = _grouped(self.trusted, lambda point: (point.same("placement"), size[point.measured.bytes], point.row.by))
         return tuple(_order(group) for group in groups if len({p.row.placement.endpoint.tobytes() for p in group}) >= FEWEST_MAPS)
 
     @cached_property
     def contests(self) -> tuple[Contest, ...]:
         """One for each rank map and size at which several did the same collective. A source that measured one thing and is held
         against several schedules makes no contest."""
-        groups = _grouped(self.trusted, lambda point: (point.same("algorithm"), point.row.placement.endpoint.tobytes()))
+        size = _sizes(self.trusted)
+        groups = _grouped(
+            self.trusted,
+            lambda point: (point.same("algorithm"), size[point.measured.bytes], point.row.placement.endpoint.tobytes()),
+        )
         return tuple(_contest(group) for group in groups if len({id(point.measured.seconds) for point in group}) > 1)
 
 
@@ -138,6 +143,16 @@ def compare(outcome: Outcome, rows: Iterable[Row]) -> Comparison:
         for measured, predicted in zip(measurement.rows, outcome.predicted, strict=True)
     )
     return Comparison(measurement, tuple(points))
+
+
+def _sizes(points: Iterable[Point]) -> dict[float, float]:
+    """The smallest of its kind for each size: schedules cut a vector in so many chunks, and move a multiple of them."""
+    out: dict[float, float] = {}
+    first = 0.0
+    for size in sorted({point.measured.bytes for point in points}):
+        first = first if first and size <= 1.02 * first else size
+        out[size] = first
+    return out
 
 
 def _grouped(points: Iterable[Point], key: Callable[[Point], Hashable]) -> list[list[Point]]:

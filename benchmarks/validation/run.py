@@ -60,7 +60,8 @@ STRUCTURED = [
     Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "2s"))
     for f in ("fat-tree", "fat-tree-polarised", "bigraph")
 ]
-RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2s")) for f in ("fat-tree", "bigraph", "leaf-spine")]
+RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "2s")) for f in ("fat-tree", "bigraph")]
+RANDOM += [Set("leaf-spine-random", "leaf-spine-random", ("--seconds", "1200ms", "--repeat", "2"))]
 MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12")) for f in ("fat-tree", "bigraph")]
 CONTESTED = ("fat-tree", "fat-tree-polarised", "bigraph")
 WINNERS = [
