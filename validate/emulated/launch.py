@@ -15,7 +15,7 @@ from validate.emulated.blueprint import ip
 
 ENTER = Path(__file__).with_name("enter.py")
 _PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "NETSIM_RUN")
-_PASSED += ("MPI4PY_LIBMPI", "MPI4PY_MPIABI")  # which library mpi4py loads
+_LIBRARY = ("MPI4PY_LIBMPI", "MPI4PY_MPIABI")  # which one mpi4py loads
 _INSTALL = "pip install mpich mpi4py numpy"
 _PROBE = """import numpy, mpi4py
 mpi4py.rc.initialize = False
@@ -96,7 +96,7 @@ def _asked(*command: str) -> str:
 
 
 def _passed() -> dict[str, str]:
-    return {name: os.environ[name] for name in _PASSED if name in os.environ}
+    return {name: os.environ[name] for name in (*_PASSED, *_LIBRARY) if name in os.environ}
 
 
 def environment(mpi: Mpi, folder: Path, more: dict[str, str]) -> dict[str, str]:

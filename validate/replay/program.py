@@ -65,8 +65,9 @@ def perform(files: Mapping[str, bytes], world: Any, folder: Path | None) -> list
     Raises Late where a run takes longer than its limit, NetsimError where seats are missing: the caller must end all ranks.
     """
     plan = json.loads(files["plan.json"])
-    if world.size < (seats := 1 + max((max(row["seats"]) for row in plan["rows"]), default=0)):
-        raise NetsimError(f"{world.size} MPI ranks for {seats} seats; mpiexec must be of mpi4py's MPI, and start as many")
+    needed = 1 + max((max(row["seats"]) for row in plan["rows"]), default=0)
+    if world.size < needed:
+        raise NetsimError(f"{world.size} MPI ranks for {needed} seats; mpiexec must be of mpi4py's MPI, and start as many")
     gc.freeze()  # what imports made stays: each collection before a run looks only at what rows left
     poll, repeat = float(plan["poll"]), int(plan["repeat"])
     everyone = ranks_of(world, poll)
