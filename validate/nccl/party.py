@@ -17,6 +17,7 @@ from validate.nccl.launched import Launched
 _HELLO = "netsim-replay/1"
 _MOST = 1 << 24  #: bytes of one line; none of ours is near
 _BETWEEN = 0.1  #: seconds between two tries to reach rank 0, and between two looks at all while one is waited for
+_RANK_0_FIRST = 5.0  # seconds beyond the limit: rank 0 waits for the missing as long, and tells who it was
 
 
 class Party:
@@ -33,6 +34,7 @@ class Party:
         """
         deadline = time.monotonic() + self.limit
         if self.rank:
+            deadline += _RANK_0_FIRST
             self._lines[0].put({"value": value}, deadline)
             all_values: list[Any] = self._lines[0].get(deadline)["values"]
             return all_values
