@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from math import isfinite, nan, sqrt
 from statistics import median
 
@@ -18,6 +19,7 @@ from validate.calibrate import fitted_on
 from validate.measurement import Measured, Measurement
 from validate.request import Outcome, Row
 
+RESOLUTION = 0.01  #: times that differ by less put nobody in another order: what structured schedules are predicted to
 FEWEST_MAPS = 3  #: two can only be in order or not
 
 
@@ -69,8 +71,10 @@ class Order:
     by: str
     bytes: float
     maps: int
-    tau: float  #: Kendall's tau-b where times that differ by less than their own variation are ties; nan where all are
+    tau: float  #: Kendall's tau-b where times within RESOLUTION, or within their own variation, are ties; nan where all are
     raw_tau: float  #: the same where every difference counts
+    told_apart: int  #: pairs of maps that are tied neither in prediction nor in measurement
+    swapped: int  #: those of them that were predicted the wrong way round
 
 
 @dataclass(frozen=True)
@@ -166,48 +170,54 @@ def _order(points: Sequence[Point]) -> Order:
     first = points[0]
     predicted = [float(f"{point.predicted:.9g}") for point in points]  # equal maps give sums in another order
     measured = [point.measured.median for point in points]
-    tied = kendall_tau(predicted, _ties([(point.measured.median, point.measured.variation) for point in points]))
-    case = first.case if first.rank_map else first.row.job.fabric.name
-    return Order(case, first.row.by, first.measured.bytes, len(points), tied, kendall_tau(predicted, measured))
+    blur = [max(RESOLUTION, point.measured.variation) for point in points]
+    told = in_order(predicted, measured, [RESOLUTION] * len(points), blur)
+    return Order(
+        first.case if first.rank_map else first.row.job.fabric.name,
+        first.row.by,
+        first.measured.bytes,
+        len(points),
+        told.tau,
+        in_order(predicted, measured).tau,
+        told.told_apart,
+        told.swapped,
+    )
 
 
-def _ties(measured: Sequence[tuple[float, float]]) -> list[float]:
-    """Times with the fastest of its class in place of each: a class ends where a time is slower than its first by more than the
-    variation of either.
+@dataclass(frozen=True)
+class InOrder:
+    """How far two series put the same things in the same order."""
 
-    >>> _ties([(1.30, 0.0), (1.0, 0.01), (1.005, 0.0)])
-    [1.3, 1.0, 1.0]
-    """
-    out = [0.0] * len(measured)
-    first, spread = 0.0, 0.0
-    for n in sorted(range(len(measured)), key=lambda n: measured[n]):
-        time, variation = measured[n]
-        if not first or time > first * (1 + max(spread, variation)):
-            first, spread = time, variation
-        out[n] = first
-    return out
+    tau: float  #: nan where all of either series are tied
+    told_apart: int  #: pairs that are tied in neither
+    swapped: int  #: those of them that are in opposite order
 
 
-def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float:
+def in_order(
+    x: Sequence[float], y: Sequence[float], x_blur: Sequence[float] | None = None, y_blur: Sequence[float] | None = None
+) -> InOrder:
     """Kendall's tau-b: (C − D) / √((P − Tx)(P − Ty)) of P pairs, C in the same order, D in the opposite one, T tied in x or in y.
 
-    nan where all of x or all of y are tied. Source: M. G. Kendall, "The treatment of ties in ranking problems", 1945.
+    `x_blur`, `y_blur`: of each value, the part of it by which another has to be away not to be tied with it; none: 0.
+    Source: M. G. Kendall, "The treatment of ties in ranking problems", 1945.
 
-    >>> kendall_tau([1, 2, 3, 4], [10, 20, 40, 30])
-    0.6666666666666666
+    >>> in_order([1, 2, 3, 4], [10, 20, 40, 30])
+    InOrder(tau=0.6666666666666666, told_apart=6, swapped=1)
     """
-    score = untied_x = untied_y = 0
-    for i in range(len(x)):
-        for j in range(i):
-            a, b = _sign(x[i] - x[j]), _sign(y[i] - y[j])
-            score += a * b
-            untied_x += a != 0
-            untied_y += b != 0
-    return score / sqrt(untied_x * untied_y) if untied_x and untied_y else nan
+    signs = list(zip(_signs(x, x_blur or [0.0] * len(x)), _signs(y, y_blur or [0.0] * len(y)), strict=True))
+    untied_x, untied_y = (sum(sign != 0 for sign in side) for side in zip(*signs, strict=True)) if signs else (0, 0)
+    same, swapped = (sum(a * b == kind for a, b in signs) for kind in (1, -1))
+    tau = (same - swapped) / sqrt(untied_x * untied_y) if untied_x and untied_y else nan
+    return InOrder(tau, same + swapped, swapped)
 
 
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+def _signs(values: Sequence[float], blur: Sequence[float]) -> list[int]:
+    """Of each pair: 1 or -1 by which is more, 0 where they are tied."""
+    out = []
+    for (a, blur_a), (b, blur_b) in combinations(zip(values, blur, strict=True), 2):
+        tied = abs(a - b) <= max(blur_a, blur_b) * min(abs(a), abs(b))
+        out.append(0 if tied else 1 if a > b else -1)
+    return out
 
 
 def _where(point: Point) -> str:

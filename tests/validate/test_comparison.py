@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from netsim.scenario import load
 from topologies.errors import InputError
-from validate.comparison import Comparison, compare, kendall_tau
+from validate.comparison import Comparison, InOrder, compare, in_order
 from validate.measurement import Measured, Measurement
 from validate.report.json_report import as_json
 from validate.report.picture import draw, figure
@@ -50,7 +50,7 @@ def test_tau_is_scipys(pairs):
     from scipy.stats import kendalltau
 
     x, y = zip(*pairs, strict=True)
-    own = kendall_tau(x, y)
+    own = in_order(x, y).tau
     if len(set(x)) == 1 or len(set(y)) == 1:
         assert isnan(own)
     else:
@@ -78,6 +78,16 @@ def test_order_of_maps_is_judged_schedule_by_schedule():
     assert ring.raw_tau == pytest.approx(5 / 30**0.5)
     assert tree.tau == pytest.approx(-5 / (6 * 5) ** 0.5)
     assert tree.raw_tau == pytest.approx(-1)
+    assert [(order.swapped, order.told_apart) for order in (ring, tree)] == [(0, 5), (5, 5)]
+
+
+def test_what_differs_by_less_than_the_resolution_is_tied_pair_by_pair():
+    """Of three times 0.8 % apart each, neighbours are tied and the ends are not: ties make no chains."""
+    assert in_order([1.0, 1.008, 1.016], [3, 2, 1], [0.01] * 3) == InOrder(-1 / 3**0.5, 1, 1)
+    asked = rows_of(RING_AND_TREE | {"algorithm": "ring"}, 3)
+    (order,) = compared(asked, (1, 1, 2), [(1.0,), (1.009,), (1.9,)]).orders
+    assert order.tau == pytest.approx(1)
+    assert order.raw_tau == pytest.approx(2 / 6**0.5)
 
 
 def test_maps_that_a_scenario_lists_are_maps_too():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from netsim.scenario import load
 from topologies.errors import BackendUnavailable, InputError
-from validate.emulated import enter
+from validate.emulated import build, enter
 from validate.emulated.blueprint import Blueprint
 from validate.emulated.emulation import refusal
 from validate.emulated.fidelity import judge
@@ -270,6 +270,16 @@ def test_failure_says_what_a_rank_said_or_which_one_died(tmp_path: Path) -> None
     assert failure(tmp_path, 137) == "emulated fabric: rank 2 (h2) ended before it was done: signal 9 (Killed)"
     (tmp_path / "launch.log").write_text("replay: ring: rank 3: not done after 30 s\n" + log)
     assert failure(tmp_path, 1) == "emulated fabric: ring: rank 3: not done after 30 s"
+    (tmp_path / "died").write_text("rank 1 (h4) ended before it was done: exit code 15")
+    (tmp_path / "launch.log").write_text(
+        "Abort(673334671): Fatal error in internal_Init_thread: Other MPI error, error stack:\n"
+        "MPID_Init(549)....................: \n"
+        "MPIDI_OFI_create_vci_context(1058): OFI call ep_enable failed (default nic=lo: Bad file descriptor)\n" + log
+    )
+    assert failure(tmp_path, 15) == (
+        "emulated fabric: rank 1 (h4) ended before it was done: exit code 15: MPI: "
+        "OFI call ep_enable failed (default nic=lo: Bad file descriptor)"
+    )
 
 
 def test_the_interpreter_and_its_mpiexec_are_known_by_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,3 +344,14 @@ def test_purge_takes_folders_of_the_dead_and_leaves_those_of_the_living(tmp_path
         folder.mkdir()
     assert [line for line in purge() if str(tmp_path) in line] == [str(dead)]
     assert sorted(tmp_path.iterdir()) == sorted([alive, foreign, other])
+
+
+def test_the_fabric_is_built_when_its_interfaces_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([{1}, {1, 2}, {1, 2, 3}])
+    monkeypatch.setattr(build.links, "running", lambda _: next(told))
+    build.until_running(None, {2, 3})
+    assert not list(told)
+    monkeypatch.setattr(build.links, "running", lambda _: {1, 2})
+    monkeypatch.setattr(build, "_RUNNING", 0.05)
+    with pytest.raises(OSError, match="do not run"):
+        build.until_running(None, {2, 3})

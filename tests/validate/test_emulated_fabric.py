@@ -93,6 +93,23 @@ def test_the_kernel_routes_as_the_simulator(routing: object) -> None:
             assert tuple(fabric.ask("way", source=source, to=to, ports=[4000, 5000])) == links
 
 
+FLAGS = """
+import fcntl, socket, struct
+any_socket = socket.socket()
+for number, name in socket.if_nameindex():
+    told = fcntl.ioctl(any_socket, 0x8913, struct.pack("16s16x", name.encode()))
+    print(name, bool(struct.unpack_from("H", told, 16)[0] & 0x40))
+"""
+
+
+def test_all_interfaces_of_endpoints_run_before_a_rank_looks() -> None:
+    """IFF_RUNNING, without which libfabric does not see one. In a torus endpoints have several, of equal numbers at both ends."""
+    layout = lay_out(rows(load(FAT_TREE | {"fabric": {"kind": "torus", "dims": [3, 3]}})), Options())
+    with emulation(layout.plan) as fabric:
+        said = ranks(fabric, FLAGS)
+    assert sorted(said) == sorted(f"{name} True" for name in ("lo", "p0", "p1", "p2", "p3") * 9)
+
+
 CONNECT = """
 import os, socket, threading, time
 rank, n = int(os.environ["PMI_RANK"]), {n}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _ENDPOINT = {
 _HASH = {"ipv4/fib_multipath_hash_policy": "3", "ipv4/fib_multipath_hash_fields": str(0x37)}
 _OPTIONAL = ("ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6", "ipv4/tcp_rto_min_us")  # not in every kernel
 _FIRST_TABLE = 1000
+_RUNNING = 10.0  # seconds; the kernel takes one
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,19 @@ def build(plan: Blueprint) -> Built:
         raised = [links.up(interface) for interface in sorted(at[node])]
         own_address = [links.address(ip(node), 2)] if node < plan.endpoints else []
         sockets[node].do([*raised, *own_address, *rest[node]])
+    for node in range(plan.endpoints):
+        until_running(sockets[node], at[node])
     return Built(plan, networks, sockets)
+
+
+def until_running(socket: Netlink, interfaces: set[int]) -> None:
+    """Wait until interfaces are running. The kernel says so of some of them (a veth pair with one number at both ends) as much as
+    a second after they are up, and MPI libraries pass over those that are not. Raises OSError where it never does."""
+    deadline = time.monotonic() + _RUNNING
+    while not interfaces <= links.running(socket):
+        if time.monotonic() > deadline:
+            raise OSError(f"interfaces are up and do not run after {_RUNNING:.0f} s")
+        time.sleep(0.01)
 
 
 def _node(plan: Blueprint, node: int) -> tuple[int, Netlink]:

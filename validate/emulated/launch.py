@@ -145,9 +145,11 @@ def failure(folder: Path, code: int) -> str:
     told = re.search(r"process rank (\d+) with PID \d+ on node (\S+) exited on (signal \d+ \(\w+\))", " ".join(log.split()))
     if told:  # Open MPI's
         return f"emulated fabric: rank {told[1]} ({told[2]}) ended before it was done: {told[3]}"
+    stack = re.search(r"Fatal error in .*error stack:\n((?:\w+\(\d+\)\.*:.*\n?)+)", log)  # MPICH's; its cause is the last line
     died = _text(folder / "died")
     if died:
-        return f"emulated fabric: {died}"
+        own = f": MPI: {stack[1].splitlines()[-1].partition(': ')[2]}" if stack and "signal" not in died else ""
+        return f"emulated fabric: {died}{own}"
     last = [line.strip() for line in log.splitlines() if line.strip(" -=")][-1:]
     return f"emulated fabric: the ranks ended with exit code {code}" + (f": {last[0]}" if last else "")
 

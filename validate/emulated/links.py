@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from validate.emulated.netlink import CREATE, EXCL, Message, attribute
+from validate.emulated.netlink import CREATE, DUMP, EXCL, Message, Netlink, attribute
 
 MTU = 4500
-_NEWLINK, _NEWADDR, _NEWROUTE, _GETROUTE, _NEWRULE = 16, 20, 24, 26, 32
-_UP, _NOARP = 0x1, 0x80
+_NEWLINK, _GETLINK, _NEWADDR, _NEWROUTE, _GETROUTE, _NEWRULE = 16, 18, 20, 24, 26, 32
+_UP, _RUNNING, _NOARP = 0x1, 0x40, 0x80
 _HARDWARE = bytes.fromhex("020000000001")
 _MAIN, _STATIC, _SCOPE_LINK, _UNICAST = 254, 4, 253, 1
 _QUEUE = 1000  # packets that a leaf queue holds: no window of 400 kB fills it
@@ -42,6 +42,12 @@ def _interface(number: int) -> bytes:
 def up(interface: int) -> Message:
     """Bring an interface up; 1 is the loopback."""
     return Message(_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, interface, _UP, _UP))
+
+
+def running(netlink: Netlink) -> set[int]:
+    """The interfaces that are up and whose operational state is so too (IFF_RUNNING, netdevice(7))."""
+    heads = (struct.unpack_from("=BxHiI", body) for body in netlink.ask(_GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0), DUMP))
+    return {number for _, _, number, flags in heads if flags & _RUNNING}
 
 
 def address(ip: bytes, interface: int) -> Message:

@@ -72,7 +72,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "worst_error": None if worst is None else _worst(worst),
         "kendall_tau": [
             {"case": o.case, "by": o.by, "size": int(o.bytes), "maps": o.maps}
-            | {"tau": _number(o.tau), "raw_tau": _number(o.raw_tau)}
+            | {"tau": _number(o.tau), "raw_tau": _number(o.raw_tau), "pairs": o.told_apart, "swapped": o.swapped}
             for o in comparison.orders
         ],
         "fastest": {

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from netsim.units import format_time
-from validate.comparison import Comparison, Order, Point
+from validate.comparison import RESOLUTION, Comparison, Order, Point
 from validate.measurement import Measurement
 
 #: targets whose seconds are of a fabric that is slower than the scenario's by a stated constant
@@ -95,11 +95,13 @@ def _orders(orders: Sequence[Order]) -> Iterator[str]:
     if len(orders) > 1 and known:
         yield f"Kendall tau {_two(median(known))} in the median, {_two(min(known))} at the least, of {len(known)} sets of maps"
     for order in orders:
-        raw = "" if _two(order.tau) == _two(order.raw_tau) else f" ({_two(order.raw_tau)} where noise counts as order)"
+        alike = f" ({_two(order.raw_tau)} where less than {100 * RESOLUTION:g} % counts as order)"
+        raw = "" if _two(order.tau) == _two(order.raw_tau) else alike
         who = order.case if order.by in order.case else f"{order.case}: {order.by}"
         yield (
             "  " * (len(orders) > 1)
-            + f"Kendall tau {_two(order.tau)}{raw}: {order.maps} rank maps, {who} at {about(order.bytes)}"
+            + f"Kendall tau {_two(order.tau)}{raw}: {order.maps} rank maps, {who} at {about(order.bytes)};"
+            + f" {order.swapped} of {order.told_apart} pairs the wrong way round"
         )
 
 
