@@ -2,7 +2,7 @@
 
 Each line of PLAN is one `netsim validate`, whose measurement is kept under docs/measurements/emulated/; one that is there is not
 measured again, so that an interrupted run goes on where it was: --again measures all anew, --page only writes the page.
-Some forty minutes on a machine that does nothing else; runs that something disturbed are repeated and then told.
+About an hour on a machine that does nothing else; runs that something disturbed are repeated and then told.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ WINNERS_OPEN = [
     Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "3s", "--repeat", "2", *_natives(OPEN_MPI)), True)
     for f in CONTESTED
 ]
-OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all")]
+OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all", ("--seconds", "4s"))]
 PLAN = [*STRUCTURED, *RANDOM, *MAPS, *WINNERS, *OTHERS, *WINNERS_OPEN]
 
 
