@@ -37,11 +37,12 @@ OPEN_MPI = ("openmpi:ring", "openmpi:rabenseifner", "openmpi:recursive_doubling"
 
 @dataclass(frozen=True)
 class Set:
-    """One `netsim validate`: the scenario's name, the name of what it leaves, and its options."""
+    """One `netsim validate`: the scenario's name, the name of what it leaves, its options, and what is set in the scenario."""
 
     scenario: str
     kept: str
     options: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     open_mpi: bool = False
 
     @property
@@ -57,18 +58,25 @@ def _natives(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for name in names for word in ("--native", name))
 
 
-STRUCTURED = [
-    Set(f"{f}-structured", f"{f}-structured", ("--repeat", "10", "--seconds", "4s"))
-    for f in ("fat-tree", "fat-tree-polarised", "bigraph", "torus")
+#: sets of their own for what takes much longer, or much shorter, than the rest: rows share one scale, and short ones tell little
+SERVER = ("--set", "algorithm=parameter-server")
+DOUBLING = ("--set", "algorithm=recursive-doubling")
+TEN, USUAL = ("--repeat", "10", "--seconds", "4s"), ("--seconds", "4s")
+STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", TEN) for f in ("fat-tree", "bigraph", "torus")]
+STRUCTURED += [
+    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured", ("--repeat", "10", "--seconds", "6s")),
+    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured-doubling", TEN, DOUBLING),
 ]
-RANDOM = [Set(f"{f}-random", f"{f}-random", ("--seconds", "4s")) for f in ("fat-tree", "bigraph", "leaf-spine", "torus")]
-MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12", "--seconds", "5s")) for f in ("fat-tree", "bigraph")]
+STRUCTURED += [
+    Set(f"{f}-structured", f"{f}-structured-server", TEN, SERVER) for f in ("fat-tree", "bigraph", "torus", "fat-tree-polarised")
+]
+RANDOM = [Set(f"{f}-random", f"{f}-random", USUAL) for f in ("fat-tree", "bigraph", "leaf-spine", "torus")]
+RANDOM += [Set(f"{f}-random", f"{f}-random-server", USUAL, SERVER) for f in ("fat-tree", "bigraph", "leaf-spine", "torus")]
+MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12", "--seconds", "4s", "--repeat", "2")) for f in ("fat-tree", "bigraph")]
 CONTESTED = ("fat-tree", "fat-tree-polarised", "bigraph")
-WINNERS = [
-    Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "3s", "--repeat", "2", *_natives(MPICH))) for f in CONTESTED
-]
+WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "2s", "--repeat", "2", *_natives(MPICH))) for f in CONTESTED]
 WINNERS_OPEN = [
-    Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "3s", "--repeat", "2", *_natives(OPEN_MPI)), True)
+    Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "2s", "--repeat", "2", *_natives(OPEN_MPI)), open_mpi=True)
     for f in CONTESTED
 ]
 OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all", ("--seconds", "4s"))]
@@ -94,7 +102,8 @@ def main() -> int:
             continue
         python = ("--mpi-python", chosen.open_mpi) if one.open_mpi else ()
         print(f"{datetime.now(UTC):%H:%M:%S} {one.kept}", file=sys.stderr, flush=True)
-        command = [sys.executable, "-m", "netsim", "validate", str(one.source), *one.options, *python, "--save", str(one.file)]
+        how = [str(one.source), *one.options, *one.settings, *python, "--save", str(one.file)]
+        command = [sys.executable, "-m", "netsim", "validate", *how]
         code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
         if code not in (0, 3):
             print(f"{one.kept}: exit code {code}", file=sys.stderr)
@@ -105,7 +114,7 @@ def main() -> int:
 
 def comparison(one: Set) -> Comparison:
     """What a kept measurement says, beside what netsim said when it was taken."""
-    request = request_of(str(one.source), [], one.file, repeat=None, maps=0, native=[], options={})
+    request = request_of(str(one.source), list(one.settings[1::2]), one.file, repeat=None, maps=0, native=[], options={})
     return compare(file_outcome(request, one.file), request.rows)
 
 

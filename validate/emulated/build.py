@@ -24,11 +24,12 @@ _NODE = {
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",
 }
-#: of endpoints: windows too small to overflow a queue make the network lossless, as credits or PFC do; so what looks lost is late
+#: of endpoints. A connection has no more under way than its send buffer holds (`_buffer`): too little to overflow a queue, which
+#: makes the network lossless, as credits or PFC do; so what looks lost is late. Windows are far larger than that: a segment that
+#: waited while more than a window was acknowledged the other way, past the queues, would be dropped as too old (RFC 5961, 5.2)
 _ENDPOINT = {
     "ipv4/tcp_congestion_control": "reno",
-    "ipv4/tcp_rmem": "4096 400000 400000",
-    "ipv4/tcp_wmem": "4096 400000 400000",
+    "ipv4/tcp_rmem": "4096 16000000 16000000",
     "ipv4/tcp_slow_start_after_idle": "0",
     "ipv4/tcp_no_metrics_save": "1",
     "ipv4/tcp_early_retrans": "0",
@@ -39,6 +40,7 @@ _ENDPOINT = {
 _HASH = {"ipv4/fib_multipath_hash_policy": "3", "ipv4/fib_multipath_hash_fields": str(0x37)}
 _OPTIONAL = ("ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6", "ipv4/tcp_rto_min_us")  # not in every kernel
 _FIRST_TABLE = 1000
+_UNDER_WAY = 32e-3  # seconds of the rate of an endpoint's link: eight times as long as ranks sleep
 _RUNNING = 10.0  # seconds; the kernel takes one
 
 
@@ -100,7 +102,7 @@ def until_running(socket: Netlink, interfaces: set[int]) -> None:
 
 def _node(plan: Blueprint, node: int) -> tuple[int, Netlink]:
     network = new_network()
-    settings = _NODE | (_ENDPOINT if node < plan.endpoints else {})
+    settings = _NODE | (_ENDPOINT | {"ipv4/tcp_wmem": f"4096 {_buffer(plan)} {_buffer(plan)}"} if node < plan.endpoints else {})
     if plan.seed >= 0:
         settings |= _HASH | {"ipv4/fib_multipath_hash_seed": str(hash_seed(plan.seed, node))}
     for name, value in settings.items():
@@ -112,6 +114,16 @@ def _node(plan: Blueprint, node: int) -> tuple[int, Netlink]:
     socket = Netlink()
     socket.do([links.up(1)])
     return network, socket
+
+
+def _buffer(plan: Blueprint) -> int:
+    """Bytes of a connection that may be under way. In a fair queue a dozen packets, enough for every hop to have one, and for the
+    links to be busy while ranks sleep; more would wait inside switches, whose buffers are no part of the model: there they use
+    what others leave, where max-min fairness holds them back at their source. In a FIFO all must be in the queue to get a share.
+    """
+    if plan.queues == "fifo":
+        return 400_000
+    return max(50_000, round(_UNDER_WAY * max(plan.rates[link] for link in plan.leaving)))
 
 
 def hash_seed(seed: int, node: int) -> int:

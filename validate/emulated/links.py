@@ -16,7 +16,7 @@ _NEWLINK, _GETLINK, _NEWADDR, _NEWROUTE, _GETROUTE, _NEWRULE = 16, 18, 20, 24, 2
 _UP, _RUNNING, _NOARP = 0x1, 0x40, 0x80
 _HARDWARE = bytes.fromhex("020000000001")
 _MAIN, _STATIC, _SCOPE_LINK, _UNICAST = 254, 4, 253, 1
-_QUEUE = 1000  # packets that a leaf queue holds: no window of 400 kB fills it
+_QUEUE = 1000  # packets that a leaf queue holds: more than a connection has under way
 
 
 def veth(number: int, peer_number: int, peer_network: int) -> Message:
