@@ -1,5 +1,6 @@
 """NCCL and a GPU made of numpy and queues: calls are recorded, bytes really move between ranks that are threads."""
 
+import ctypes
 import queue
 import threading
 import time
@@ -149,3 +150,25 @@ def in_threads(work: list[Any], limit: float = 120.0) -> list[Any]:
         thread.join(limit)
         assert not thread.is_alive(), "a rank hangs"
     return out
+
+
+class Driver:
+    """libcuda, as far as it is asked."""
+
+    def __init__(self, count: int = 2, code: int = 0) -> None:
+        self.count, self.code = count, code
+
+    def cuInit(self, flags: int) -> int:
+        return self.code
+
+    def cuDeviceGetCount(self, count: Any) -> int:
+        ctypes.cast(count, ctypes.POINTER(ctypes.c_int))[0] = self.count
+        return 0
+
+    def cuDeviceGetName(self, text: Any, length: int, device: int) -> int:
+        text.value = b"GPU"
+        return 0
+
+    def cuDeviceGetPCIBusId(self, text: Any, length: int, device: int) -> int:
+        text.value = f"0000:{device:02x}:00.0".encode()
+        return 0
