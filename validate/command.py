@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,14 +161,14 @@ def _say_plan(target: str, request: Request, source: Path | None) -> int:
 
 def _replayed(target: str, request: Request, source: Path | None) -> Outcome:
     """What the target gives back. Under MPI and NCCL it returns on one rank only: the others end in it."""
-    from netsim.commands.talk import announcing_compilation
+    from netsim.commands.talk import announcing_compilation, progress_line
     from validate.measured import file_outcome, stamped
     from validate.targets import TARGETS
 
-    with announcing_compilation():
+    with announcing_compilation(), progress_line() as progress:
         if source is not None:
             return file_outcome(request, source)
-        return stamped(TARGETS.load(target)(request), request)
+        return stamped(TARGETS.load(target)(replace(request, progress=progress)), request)
 
 
 def _keep(outcome: Outcome, request: Request, path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from netsim.build import Job, build_all
 from netsim.scenario import Scenario
 from topologies.errors import InputError
 from validate.measurement import Measurement
+
+if TYPE_CHECKING:
+    from netsim.pipeline import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,7 @@ class Request:
     rows: tuple[Row, ...]
     repeat: int = 3  #: timed runs of each row, after one that is not timed
     options: Mapping[str, Any] = field(default_factory=dict)  #: of the target, checked by it
+    progress: Progress | None = None  #: told of the rows that are done, by targets that run them here
 
 
 @dataclass(frozen=True, eq=False)

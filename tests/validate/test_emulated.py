@@ -25,7 +25,7 @@ from validate.emulated.options import Options, read_options
 from validate.emulated.purge import purge, run_name
 from validate.emulated.replay import Replayed, Task, _beside
 from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
-from validate.emulated.target import _sizes
+from validate.emulated.target import _always, _sizes, _under_way
 from validate.mpi import quiet
 from validate.replay.result import RowResult
 from validate.request import Request, Row, rows
@@ -204,6 +204,8 @@ def test_a_run_is_believed_only_when_nothing_disturbed_it() -> None:
     judged = judge(result, seen=(), segments=1000.0, spinning=False)
     assert judged.good == (1.0,)
     assert [doubt.partition(":")[0] for doubt in judged.doubts] == ["run 2", "run 3", "run 4"]
+    untold = judge(RowResult((1.0,), 0, (0.9,), (None,)), seen=(), segments=1000.0, spinning=False)
+    assert (untold.good, untold.doubts) == ((), ("run 1: not known how many TCP segments were sent again",))
     assert judge(result, seen=(), segments=1000.0, spinning=True).good == (1.0, 1.1)
     assert judge(result, seen=("2 packets were dropped",), segments=1000.0, spinning=False).good == ()
     assert judge(replace(result, idle=()), seen=(), segments=1000.0, spinning=False).good == ()
@@ -355,3 +357,29 @@ def test_the_fabric_is_built_when_its_interfaces_run(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(build, "_RUNNING", 0.05)
     with pytest.raises(OSError, match="do not run"):
         build.until_running(None, {2, 3})
+
+
+def test_channels_that_share_a_connection_are_told() -> None:
+    apart, shared = asked(
+        FAT_TREE | {"algorithm": ["bidirectional-ring", {"kind": "multi-ring", "channels": 2, "server_size": 4}]}
+    )
+    notes = list(_always(Options(), [apart, shared]))
+    assert len(notes) == 2
+    assert notes[1].startswith(f"{shared.name}: {shared.by} at 64MiB: channels that send between the same ranks share a TCP conn")
+    assert len(list(_always(Options(), [apart]))) == 1
+
+
+def test_progress_names_the_row_under_way_and_what_is_left() -> None:
+    first, second = asked(FAT_TREE | {"algorithm": ["ring", "binomial-tree"]})
+    tasks = [Task(first, 4, 10.0), Task(second, 4, 20.0)]
+    told: list[tuple[int, int, str]] = []
+    request = Request(load(FAT_TREE), (first, second), repeat=3, progress=lambda *each: told.append(each))
+    under_way = _under_way(tasks, request)
+    assert under_way is not None
+    for task in tasks:
+        under_way(task)
+    assert told == [
+        (0, 2, f"about 2 min left: {first.name}: {first.by} at 64MiB"),
+        (1, 2, f"about 80 s left: {second.name}: {second.by} at 64MiB"),
+    ]
+    assert _under_way(tasks, replace(request, progress=None)) is None

@@ -20,8 +20,8 @@ from collectives.ring import ring
 from collectives.schedule import Channel, Schedule
 from topologies.errors import InputError, NetsimError
 from validate.replay import machine
-from validate.replay.plan import write_plan
-from validate.replay.result import RowResult, read_results, write_results
+from validate.replay.plan import plan_files, write_plan
+from validate.replay.result import RowResult, forget_results, read_results, rows_done, write_results
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "ring": [{}, {"chunks": 5}],
@@ -50,8 +50,7 @@ class Case:
 def plan(
     folder: Path, cases: list[Case], seats: list[int], repeat: int = 0, limit: float = 30.0, rendezvous: bool = False
 ) -> None:
-    write_plan(
-        folder,
+    files = plan_files(
         cases,  # type: ignore[arg-type]
         sizes=[case.schedule.collective.bytes for case in cases],
         seats=[seats] * len(cases),
@@ -60,6 +59,7 @@ def plan(
         limits=[limit] * len(cases),
         rendezvous=rendezvous,
     )
+    write_plan(folder, files)
 
 
 def every_schedule(ranks: int, nbytes: float) -> Iterator[Case]:
@@ -199,12 +199,16 @@ def test_results_are_read_back_whole_or_not_at_all(tmp_path):
     write_results(tmp_path, rows)
     assert read_results(tmp_path) == rows
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert rows_done(tmp_path) == 2
     whole = (tmp_path / "result.json").read_text()
     for broken in (whole[:-20], "[]", "{}", whole.replace('"wrong": 7', '"right": 7')):
         (tmp_path / "result.json").write_text(broken)
         with pytest.raises(NetsimError, match=r"result\.json: ") as told:
             read_results(tmp_path)
         assert "\n" not in str(told.value)
+        assert rows_done(tmp_path) == 0
+    forget_results(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plan_is_refused_where_two_ranks_share_a_seat(tmp_path):

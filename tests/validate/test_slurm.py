@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import chdir
@@ -95,3 +96,15 @@ def test_a_job_on_the_emulated_fabric_leaves_a_measurement(slurm: Cluster, tmp_p
     left = submitted(slurm, tmp_path / "job")
     assert (left.on, len(left.rows)) == ("emulated", 1)
     assert (left.rows[0].ranks, left.rows[0].wrong) == (16, 0)
+
+
+@needs_mpi
+def test_srun_starts_the_ranks_of_an_emulated_fabric(slurm: Cluster, tmp_path: Path) -> None:
+    """From outside the namespaces: each process that srun starts finds its endpoint, and meets the others by PMI-2."""
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(json.dumps(JOB))
+    how = ("--seconds", "500ms", "--repeat", "1", "--format", "json", "--option", "launcher=srun --mpi=pmi2 -n16")
+    done = slurm.call(sys.executable, "-m", "netsim", "validate", str(scenario), *how, limit=180)
+    assert done.returncode in (0, NOT_TRUSTWORTHY), f"{done.stderr}\n{slurm.said()}"
+    (row,) = json.loads(done.stdout)["results"]
+    assert (row["ranks"], row["measured"]["nwrong"]) == (16, 0)

@@ -124,14 +124,14 @@ def _measured(
     seed: int,
 ) -> tuple[list[Point], dict[str, Any], bool]:
     """The points, what the file says about them, and whether some pattern has none that can be trusted."""
-    from netsim.commands.talk import announcing_compilation
+    from netsim.commands.talk import announcing_compilation, progress_line
     from netsim.output import tell
     from validate.calibrate.measure import measure, rows_of
     from validate.calibrate.points import points_of
 
-    with announcing_compilation():
+    with announcing_compilation(), progress_line() as progress:
         rows = rows_of(job, known, on, seed)
-        outcome = measure(scenario, rows, on, repeat, options)
+        outcome = measure(scenario, rows, on, repeat, options, progress)
     measurement = outcome.measurement
     if save:
         _keep(scenario, rows, outcome, save)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netsim.build import Job, build_all
 from netsim.output import tell
@@ -16,6 +16,9 @@ from validate.measured import stamped
 from validate.predict import predict
 from validate.request import Outcome, Request, Row
 from validate.targets import TARGETS
+
+if TYPE_CHECKING:
+    from netsim.pipeline import Progress
 
 #: four hosts below two leaves: the least on which a link between switches can be the slowest
 SMALLEST = {
@@ -56,10 +59,17 @@ def _rows(job: Job, pattern: Pattern, on: str) -> Iterator[Row]:
         yield pattern.row(job, nbytes, times(on, nbytes))
 
 
-def measure(scenario: Scenario, rows: Sequence[Row], on: str, repeat: int, options: Mapping[str, Any]) -> Outcome:
+def measure(
+    scenario: Scenario,
+    rows: Sequence[Row],
+    on: str,
+    repeat: int,
+    options: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> Outcome:
     """What the target measures, with date and the scenario's id. Raises what it raises."""
     target = TARGETS.load(on)
     usual = {"seconds": "2s"} if on == "emulated" else {}  # enough for the largest size as it is
-    outcome: Outcome = target(Request(scenario, tuple(rows), repeat, usual | dict(options)))
+    outcome: Outcome = target(Request(scenario, tuple(rows), repeat, usual | dict(options), progress))
     own = job_of(scenario)
     return stamped(outcome, Request(scenario, (Row(own, own.sizes[0]),)))

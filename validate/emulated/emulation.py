@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,11 +55,13 @@ class Emulation:
         watch: bool = False,
         outside: bool = False,
         at: int = -1,
+        look: Callable[[], None] | None = None,
     ) -> int | None:
         """Run a job: its exit code, None where it was not done after `limit` seconds and was ended.
 
         `watch`: note its connections, for `ways`. `outside`: in the caller's own namespaces, for launchers that talk to others;
-        its ranks come in by `enter.py`. `at`: the node whose network the launcher is in, else in one of its own.
+        its ranks come in by `enter.py`. `at`: the node whose network the launcher is in, else in one of its own. `look`: called
+        now and then.
         """
         environment = environment | {MARK: self.folder.name}
         (self.folder / "died").unlink(missing_ok=True)
@@ -71,6 +73,8 @@ class Emulation:
             while time.monotonic() < end:
                 if watch:
                     self.ask("watch")
+                if look:
+                    look()
                 code = self.ask("wait", seconds=0.3) if job is None else _waited(job, 0.3)
                 if code is not None:
                     return int(code)

@@ -36,8 +36,10 @@ def judge(result: RowResult, seen: Sequence[str], segments: float, spinning: boo
         if not spinning and (n >= len(result.idle) or result.idle[n] < LEAST_IDLE):
             idle = f"{100 * result.idle[n]:.0f} %" if n < len(result.idle) else "not known how much"
             wrong.append(f"run {n + 1}: {idle} of the processors idle, {100 * LEAST_IDLE:.0f} % are needed")
-        again = result.retransmits[n] if n < len(result.retransmits) else 0
-        if again > max(3, _MOST_AGAIN * segments):
+        again = result.retransmits[n] if n < len(result.retransmits) else None
+        if again is None:
+            wrong.append(f"run {n + 1}: not known how many TCP segments were sent again")
+        elif again > max(3, _MOST_AGAIN * segments):
             wrong.append(f"run {n + 1}: {again} of about {segments:.0f} TCP segments were sent again")
         doubts += wrong
         if not wrong and not everywhere:

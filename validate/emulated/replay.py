@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,8 @@ from validate.emulated.launch import Mpi, command, environment, failure, seat
 from validate.emulated.lay_out import Layout
 from validate.emulated.options import Options
 from validate.emulated.scale import PAYLOAD
-from validate.replay.plan import write_plan
-from validate.replay.result import RowResult, read_results
+from validate.replay.plan import plan_files, write_plan
+from validate.replay.result import RowResult, forget_results, read_results, rows_done
 from validate.request import Row
 
 _POLL = 4e-3  #: seconds that a rank sleeps at most; what arrives wakes it: whoever looks more often takes the network's time
@@ -64,34 +64,43 @@ class Replayed:
         return Replayed(self.predicted, self.seconds, wrong, self.doubts, good)
 
 
-def replay(
-    tasks: Sequence[Task], layout: Layout, mpi: Mpi, more: dict[str, str], options: Options, repeat: int
-) -> list[Replayed]:
-    """Build the fabric, run all tasks, run those again that were disturbed. `more`: environment of the ranks.
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all launches on one fabric have in common."""
+
+    layout: Layout
+    mpi: Mpi
+    environment: dict[str, str]  #: of the ranks, beside what they always have
+    options: Options
+    repeat: int  #: timed runs that each task is to have
+    under_way: Callable[[Task], None] | None = None  #: told now and then which task the ranks are at
+
+
+def replay(tasks: Sequence[Task], setting: Setting) -> list[Replayed]:
+    """Build the fabric, run all tasks, run those again that were disturbed.
 
     Raises NetsimError where a rank fails or a run passes its limit, BackendUnavailable where the fabric cannot be built.
     """
+    layout, repeat = setting.layout, setting.repeat
     with emulation(layout.plan) as fabric:
-        done = _launched(fabric, tasks, layout, mpi, more, options, repeat)
+        done = _launched(fabric, tasks, setting, repeat)
         for _ in range(_LAUNCHES - 1):
             todo = [n for n, row in enumerate(done) if row.doubts]
             if not todo:
                 break
             tell(f"emulated: {len(todo)} of {len(tasks)} rows were disturbed ({done[todo[0]].doubts[0]}); running them again")
             missing = repeat if layout.ecmp else max(repeat - len(done[n].good) for n in todo)
-            again = _launched(fabric, [tasks[n] for n in todo], layout, mpi, more, options, missing)
+            again = _launched(fabric, [tasks[n] for n in todo], setting, missing)
             for n, row in zip(todo, again, strict=True):
                 done[n] = row.after(done[n], repeat, add_up=not layout.ecmp)  # new connections, new ways: nothing to add up
     return done
 
 
-def _launched(
-    fabric: Emulation, tasks: Sequence[Task], layout: Layout, mpi: Mpi, more: dict[str, str], options: Options, repeat: int
-) -> list[Replayed]:
+def _launched(fabric: Emulation, tasks: Sequence[Task], setting: Setting, repeat: int) -> list[Replayed]:
     """All tasks run in one launch of the ranks."""
+    layout, mpi, options = setting.layout, setting.mpi, setting.options
     ranks = len(layout.part.endpoints)
-    write_plan(
-        fabric.folder,
+    files = plan_files(
         [task.row for task in tasks],
         sizes=[task.size for task in tasks],
         seats=[layout.part.place(task.row.placement).tolist() for task in tasks],
@@ -100,12 +109,20 @@ def _launched(
         rendezvous=True,  # else messages run ahead into the kernel's buffers, over links that others still need
         limits=[task.limit for task in tasks],
     )
+    write_plan(fabric.folder, files)
+    forget_results(fabric.folder)
     before = np.array(fabric.counters())
     program = ["-m", "validate.replay", str(fabric.folder)]
     limit = 60 + _START_UP * ranks + (repeat + 1) * sum(task.limit for task in tasks)
     start = command(mpi, fabric.folder, ranks, program, options.launcher)
-    own = environment(mpi, fabric.folder, more)
-    code = fabric.run(start, own, limit, watch=layout.ecmp, outside=bool(options.launcher), at=seat(mpi, options.launcher))
+    own = environment(mpi, fabric.folder, setting.environment)
+
+    def look() -> None:
+        if setting.under_way:
+            setting.under_way(tasks[min(rows_done(fabric.folder), len(tasks) - 1)])
+
+    outside, at = bool(options.launcher), seat(mpi, options.launcher)
+    code = fabric.run(start, own, limit, watch=layout.ecmp, outside=outside, at=at, look=look)
     if code is None:
         raise NetsimError(f"emulated fabric: the ranks were not done after {limit:.0f} s; ended")
     if code:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from netsim.provenance import provenance
 from netsim.units import format_rate, format_size, format_time
 from topologies.errors import InputError
 from validate.emulated.groups import groups
@@ -15,10 +12,11 @@ from validate.emulated.launch import Mpi, find_mpi
 from validate.emulated.lay_out import Layout
 from validate.emulated.options import Options, read_options
 from validate.emulated.queues import BURST
-from validate.emulated.replay import Replayed, Task, replay
+from validate.emulated.replay import Replayed, Setting, Task, replay
 from validate.emulated.scale import LATENCY_BOUND, latency_part, whole_elements
+from validate.emulated.ways import flows_of
 from validate.measurement import Measured, Measurement
-from validate.replay.machine import processors
+from validate.replay import machine
 from validate.request import Outcome, Request, Row
 
 _SHORTEST = 20 * BURST  #: seconds; below, the packets that a queue lets through at once decide
@@ -37,23 +35,43 @@ def emulated(request: Request) -> Outcome:
     fabrics = groups(request.rows, options)
     layouts = {id(row): fabric.layout for fabric in fabrics for row in fabric.rows}
     sizes = _sizes(request, layouts, options, notes)
+    tasks = {
+        fabric: [Task(row, sizes[id(row)], fabric.layout.seconds(row, sizes[id(row)])) for row in fabric.rows if id(row) in sizes]
+        for fabric in fabrics
+    }
+    told = _under_way([task for some in tasks.values() for task in some], request)
     done: dict[int, Replayed] = {}
-    for fabric in fabrics:
-        kept = [row for row in fabric.rows if id(row) in sizes]
-        tasks = [Task(row, sizes[id(row)], fabric.layout.seconds(row, sizes[id(row)])) for row in kept]
-        if tasks:
-            out = replay(tasks, fabric.layout, mpi, fabric.environment, options, request.repeat)
-            done |= {id(task.row): replayed for task, replayed in zip(tasks, out, strict=True)}
+    for fabric, some in tasks.items():
+        if some:
+            setting = Setting(fabric.layout, mpi, fabric.environment, options, request.repeat, told)
+            done |= {id(task.row): replayed for task, replayed in zip(some, replay(some, setting), strict=True)}
     rows = [row for row in request.rows if id(row) in done]
     measurement = Measurement(
         on="emulated",
         rows=tuple(_measured(row, sizes[id(row)], done[id(row)]) for row in rows),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
         where=_where(mpi, options, fabrics[0].layout) | {"sizes": f"scenario's × {sizes[id(rows[0])] / rows[0].size:.6g}"},
-        scenario_id=provenance(request.scenario, [(row.job,) for row in rows]).scenario_id,
         notes=(*_always(options, rows), *notes),
     )
     return Outcome(measurement, tuple(done[id(row)].predicted for row in rows))
+
+
+def _under_way(tasks: Sequence[Task], request: Request) -> Callable[[Task], None] | None:
+    """What tells the reader which of all tasks the ranks are at, and how long those that are left take at least."""
+    progress = request.progress
+    if progress is None:
+        return None
+    takes = [task.predicted * (request.repeat + 1) for task in tasks]
+    place = {id(task): n for n, task in enumerate(tasks)}
+
+    def told(task: Task) -> None:
+        n = place[id(task)]
+        progress(n, len(tasks), f"about {_rounded(sum(takes[n:]))} left: {_subject(task.row)}")
+
+    return told
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _check_natives(rows: Sequence[Row], mpi: Mpi) -> None:
@@ -115,7 +133,7 @@ def _measured(row: Row, size: int, replayed: Replayed) -> Measured:
 def _where(mpi: Mpi, options: Options, layout: Layout) -> dict[str, Any]:
     own = float(layout.part.fabric.capacity.max())
     return {
-        "machine": f"Linux {platform.release()}, {len(processors())} processors",
+        "machine": machine.described(len(machine.processors())),
         "mpi": mpi.version,
         "fabric": "network namespaces, veth, "
         + {"fair": "a queue for each flow (HTB)", "fifo": "one queue (TBF)"}[options.queues],
@@ -128,5 +146,16 @@ def _always(options: Options, rows: Sequence[Row]) -> Iterator[str]:
     yield "times and bytes are of the scaled fabric; ratios are the scenario's. It has no delay: latency and overhead are 0 here"
     if any(row.native for row in rows):
         yield "a library's own collective spins while it waits: idle processors are not checked in those rows"
+    if shared := [row for row in rows if not row.native and _share_connections(row)]:
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        yield (
+            f"{_subject(shared[0])}{more}: channels that send between the same ranks share a TCP connection, "
+            "and so one share of a link where netsim gives each its own"
+        )
     if options.routes == "kernel-ecmp":
         yield "predicted with the ways that the kernel gave each connection"
+
+
+def _share_connections(row: Row) -> bool:
+    flows = flows_of([(row.schedule, row.placement.endpoint)])
+    return len({(source, to) for source, to, _ in flows}) < len(flows)

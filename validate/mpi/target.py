@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from netsim.provenance import provenance
 from topologies.errors import BackendUnavailable, InputError, NetsimError
 from validate.measurement import Measured, Measurement
 from validate.mpi.options import Options, read_options
 from validate.mpi.seats import Seats, seats
 from validate.native import environment
 from validate.predict import predict
+from validate.replay import machine
 from validate.replay.plan import plan_files
 from validate.replay.program import perform
 from validate.replay.result import RowResult
@@ -120,12 +118,12 @@ def _look_around(world: Any, options: Options) -> tuple[list[str], float]:
     """The name of each rank's machine, and how long ranks sleep between looks: all the same."""
     from mpi4py import MPI
 
-    told = world.allgather((MPI.Get_processor_name(), sorted(os.sched_getaffinity(0))))
+    told = world.allgather((MPI.Get_processor_name(), sorted(machine.processors())))
     cores: dict[str, set[int]] = {}
-    for machine, own in told:
-        cores.setdefault(machine, set()).update(own)
-    machines = [machine for machine, _ in told]
-    crowded = any(machines.count(machine) > len(own) for machine, own in cores.items())
+    for name, own in told:
+        cores.setdefault(name, set()).update(own)
+    machines = [name for name, _ in told]
+    crowded = any(machines.count(name) > len(own) for name, own in cores.items())
     return machines, options.poll if options.poll is not None else 1e-3 if crowded else 0.0
 
 
@@ -169,13 +167,10 @@ def _outcome(request: Request, done: Sequence[RowResult], seated: Seats, where: 
             notes.append(
                 "a library's own collective spins while it waits: with more ranks than cores its times are not to be trusted"
             )
-    machine = f"Linux {platform.release()}, {os.cpu_count()} processors"
     measurement = Measurement(
         on="mpi",
         rows=rows,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        where={"machine": machine, **where},
-        scenario_id=provenance(request.scenario, [(row.job,) for row in request.rows]).scenario_id,
+        where={"machine": machine.described(os.cpu_count() or 1), **where},
         notes=tuple(notes),
     )
     return Outcome(measurement, predicted)

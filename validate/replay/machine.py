@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def network_id() -> str:
 def processors() -> set[int]:
     """The numbers of those that this process may run on; all where the system cannot tell."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def described(count: int) -> str:
+    """The system and so many processors, as measurements name where they were made: `Linux 6.18.0, 2 processors`."""
+    return f"{platform.system()} {platform.release()}, {count} processors"
 
 
 def jiffies() -> tuple[int, int] | None:
@@ -46,11 +52,11 @@ def idle_share(before: tuple[int, int] | None, after: tuple[int, int] | None) ->
     return (after[0] - before[0]) / (after[1] - before[1])
 
 
-def retransmitted() -> int:
-    """TCP segments sent again in this network namespace (RFC 4022, tcpRetransSegs); 0 where it is not told."""
+def retransmitted() -> int | None:
+    """TCP segments sent again in this network namespace, since it was made (RFC 4022, tcpRetransSegs); None: not told."""
     lines = [line.split() for line in _text("/proc/self/net/snmp").splitlines() if line.startswith("Tcp:")]
     if len(lines) != 2 or "RetransSegs" not in lines[0]:
-        return 0
+        return None
     return int(lines[1][lines[0].index("RetransSegs")])
 
 

@@ -20,19 +20,8 @@ if TYPE_CHECKING:
 FORMAT = "netsim-replay-plan/1"
 
 
-def write_plan(
-    folder: Path,
-    rows: Sequence[Row],
-    *,
-    sizes: Sequence[float],
-    seats: Sequence[Sequence[int]],
-    repeat: int,
-    poll: float,
-    limits: Sequence[float],
-    rendezvous: bool = False,
-) -> None:
-    """Write what `python -m validate.replay FOLDER` reads, as the files of `plan_files`."""
-    files = plan_files(rows, sizes=sizes, seats=seats, repeat=repeat, poll=poll, limits=limits, rendezvous=rendezvous)
+def write_plan(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of `plan_files` where `python -m validate.replay FOLDER` reads them."""
     for name, content in files.items():
         (folder / name).write_bytes(content)
 

@@ -162,7 +162,7 @@ def _measured(
         tuple(seconds),
         int(sum(run[:, 1].sum() for run in runs)),
         tuple(share for share in busy[1:] if share is not None),
-        tuple(int(run[:, 2].sum()) for run in runs[1:]),
+        tuple(None if np.isnan(again) else int(again) for again in (run[:, 2].sum() for run in runs[1:])),
         tuple(doubts),
     )
 
@@ -173,7 +173,7 @@ def _run(once: Once, data: Buffers, group: Ranks, limit: float) -> tuple[NDArray
     asleep = sleeper(group.poll)
     gc.collect()
     gc.disable()
-    before_tcp = machine.retransmitted() if group.counts_tcp else 0
+    before_tcp = _sent_again(group)
     start = group.start(limit + SETTLE)
     if group.comm.rank == 0:
         _sleep_until(start - 2e-3, group.poll)
@@ -184,10 +184,16 @@ def _run(once: Once, data: Buffers, group: Ranks, limit: float) -> tuple[NDArray
     end = time.monotonic()
     group.meet(limit + SETTLE)  # who is done early must not spin in what comes next
     idle = machine.idle_share(before, machine.jiffies()) if group.comm.rank == 0 else None
-    again = machine.retransmitted() - before_tcp if group.counts_tcp else 0
+    again = _sent_again(group) - before_tcp
     gc.enable()
     seconds = end - (start if group.one_clock else begun)
     return group.gather([seconds, data.wrong(), again, max(0.0, begun - start)], limit + SETTLE), idle
+
+
+def _sent_again(group: Ranks) -> float:
+    """TCP segments sent again in this rank's network so far; 0 where another rank reads that counter, nan where nobody can."""
+    told = machine.retransmitted() if group.counts_tcp else 0
+    return np.nan if told is None else told
 
 
 def _sleep_until(moment: float, poll: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from topologies.errors import NetsimError
 
 FORMAT = "netsim-replay-result/1"
+_FILE = "result.json"
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class RowResult:
     seconds: tuple[float, ...]  #: of each timed run: from the common start until the last rank was done
     wrong: int  #: elements that were not what they must be, over all ranks and runs, the untimed one included
     idle: tuple[float, ...]  #: of each timed run: share of the first rank's processors that was idle, 0..1; empty: not known
-    retransmits: tuple[int, ...]  #: of each timed run: TCP segments sent again, over all ranks
+    retransmits: tuple[int | None, ...]  #: of each timed run: TCP segments sent again, over all ranks; None: not known
     doubts: tuple[str, ...] = ()  #: what the ranks themselves saw go wrong with the timing
 
 
 def read_results(folder: Path) -> list[RowResult]:
     """The rows that are done, in the plan's order. Raises NetsimError where there is no result, or none that can be read."""
-    path = folder / "result.json"
+    path = folder / _FILE
     try:
         data = json.loads(path.read_text())
         if data.get("format") != FORMAT:
@@ -39,6 +40,19 @@ def read_results(folder: Path) -> list[RowResult]:
         raise NetsimError(f"{path}: not a replay's result: {error}") from None
 
 
+def forget_results(folder: Path) -> None:
+    """Remove what an earlier replay left there."""
+    (folder / _FILE).unlink(missing_ok=True)
+
+
+def rows_done(folder: Path) -> int:
+    """How many rows have a result so far; 0 where none can be read yet."""
+    try:
+        return len(read_results(folder))
+    except NetsimError:
+        return 0
+
+
 def _row(row: dict[str, Any]) -> RowResult:
     lists = {name: tuple(row[name]) for name in ("seconds", "idle", "retransmits", "doubts")}
     return RowResult(wrong=int(row["wrong"]), **lists)
@@ -48,4 +62,4 @@ def write_results(folder: Path, rows: Sequence[RowResult]) -> None:
     """Write the rows that are done; whoever reads meanwhile sees these or those before, never half of them."""
     part = folder / f".result-{os.getpid()}.json"
     part.write_text(json.dumps({"format": FORMAT, "rows": [asdict(row) for row in rows]}))
-    part.replace(folder / "result.json")
+    part.replace(folder / _FILE)
