@@ -23,15 +23,15 @@ def sleeper(poll: float) -> Callable[[], None]:
     )
     if not sockets:
         return lambda: time.sleep(poll)
-    poller = select.poll()
+    arrivals = select.epoll()  # asked once a wake-up: the time must not grow with the number of connections
     for number in sockets:
-        poller.register(number, select.POLLIN)
+        arrivals.register(number, select.EPOLLIN)
 
     def asleep() -> None:
-        if poller.poll(0):
+        if arrivals.poll(0, 1):
             time.sleep(poll / _AGAIN)
         else:
-            poller.poll(1e3 * poll)
+            arrivals.poll(poll, 1)
 
     return asleep
 
