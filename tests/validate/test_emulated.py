@@ -24,8 +24,8 @@ from validate.emulated.links import MTU
 from validate.emulated.options import Options, read_options
 from validate.emulated.purge import purge, run_name
 from validate.emulated.replay import Replayed, Task, _beside
-from validate.emulated.scale import EFFICIENCY, latency_part, whole_elements
-from validate.emulated.target import _always, _sizes, _under_way
+from validate.emulated.scale import EFFICIENCY, PAYLOAD, latency_part, whole_elements
+from validate.emulated.target import _limits, _sizes, _under_way
 from validate.mpi import quiet
 from validate.replay.result import RowResult
 from validate.request import Request, Row, rows
@@ -359,14 +359,17 @@ def test_the_fabric_is_built_when_its_interfaces_run(monkeypatch: pytest.MonkeyP
         build.until_running(None, {2, 3})
 
 
-def test_channels_that_share_a_connection_are_told() -> None:
-    apart, shared = asked(
-        FAT_TREE | {"algorithm": ["bidirectional-ring", {"kind": "multi-ring", "channels": 2, "server_size": 4}]}
+def test_what_a_connection_and_a_packet_cannot_show_is_told() -> None:
+    twice = {"kind": "multi-ring", "channels": 2, "server_size": 4}
+    apart, shared = asked(FAT_TREE | {"algorithm": ["bidirectional-ring", twice]})
+    long, short = 32 * 10 * PAYLOAD, 32 * 7 * PAYLOAD
+    assert len(list(_limits(Options(), [Task(apart, long, 1.0)]))) == 1
+    (_, note) = _limits(Options(), [Task(apart, long, 1.0), Task(shared, long, 1.0)])
+    assert note.startswith(
+        f"{shared.name}: {shared.by} at 64MiB: channels that send between the same ranks share a TCP connection"
     )
-    notes = list(_always(Options(), [apart, shared]))
-    assert len(notes) == 2
-    assert notes[1].startswith(f"{shared.name}: {shared.by} at 64MiB: channels that send between the same ranks share a TCP conn")
-    assert len(list(_always(Options(), [apart]))) == 1
+    (_, note) = _limits(Options(), [Task(apart, short, 1.0), Task(apart, short, 1.0)])
+    assert note.startswith(f"{apart.name}: {apart.by} at 64MiB and 1 more: messages of less than 8 packets")
 
 
 def test_progress_names_the_row_under_way_and_what_is_left() -> None:

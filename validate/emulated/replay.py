@@ -38,6 +38,12 @@ class Task:
         return int(self.row.schedule.resized(self.size).bytes_sent().sum())
 
     @property
+    def packets(self) -> float:
+        """Full packets that a message takes, in the mean."""
+        messages = sum(r.repeat * len(r.messages.src) for r in self.row.schedule.all_rounds())
+        return self.sent / PAYLOAD / max(1, messages)
+
+    @property
     def limit(self) -> float:
         """Seconds after which a run is given up."""
         return 5 * self.predicted + 30

@@ -19,6 +19,7 @@ from validate.measurement import Measured, Measurement
 from validate.replay import machine
 from validate.request import Outcome, Request, Row
 
+_FEW = 8  #: packets of a message
 _SHORTEST = 20 * BURST  #: seconds; below, the packets that a queue lets through at once decide
 
 
@@ -39,7 +40,8 @@ def emulated(request: Request) -> Outcome:
         fabric: [Task(row, sizes[id(row)], fabric.layout.seconds(row, sizes[id(row)])) for row in fabric.rows if id(row) in sizes]
         for fabric in fabrics
     }
-    told = _under_way([task for some in tasks.values() for task in some], request)
+    everything = [task for some in tasks.values() for task in some]
+    told = _under_way(everything, request)
     done: dict[int, Replayed] = {}
     for fabric, some in tasks.items():
         if some:
@@ -50,7 +52,7 @@ def emulated(request: Request) -> Outcome:
         on="emulated",
         rows=tuple(_measured(row, sizes[id(row)], done[id(row)]) for row in rows),
         where=_where(mpi, options, fabrics[0].layout) | {"sizes": f"scenario's × {sizes[id(rows[0])] / rows[0].size:.6g}"},
-        notes=(*_always(options, rows), *notes),
+        notes=(*_limits(options, everything), *notes),
     )
     return Outcome(measurement, tuple(done[id(row)].predicted for row in rows))
 
@@ -142,18 +144,24 @@ def _where(mpi: Mpi, options: Options, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _always(options: Options, rows: Sequence[Row]) -> Iterator[str]:
+def _limits(options: Options, tasks: Sequence[Task]) -> Iterator[str]:
+    """What the reader must know of this fabric, and of what was asked of it."""
+    own = [task for task in tasks if not task.row.native]
     yield "times and bytes are of the scaled fabric; ratios are the scenario's. It has no delay: latency and overhead are 0 here"
-    if any(row.native for row in rows):
+    if len(own) < len(tasks):
         yield "a library's own collective spins while it waits: idle processors are not checked in those rows"
-    if shared := [row for row in rows if not row.native and _share_connections(row)]:
-        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
-        yield (
-            f"{_subject(shared[0])}{more}: channels that send between the same ranks share a TCP connection, "
-            "and so one share of a link where netsim gives each its own"
-        )
+    if shared := [task.row for task in own if _share_connections(task.row)]:
+        what = "channels that send between the same ranks share a TCP connection, and so one share of a link"
+        yield f"{_subjects(shared)}: {what} where netsim gives each its own"
+    if short := [task.row for task in own if task.packets < _FEW]:
+        what = f"messages of less than {_FEW} packets: links pass on whole packets, which the model does not know"
+        yield f"{_subjects(short)}: {what}; ask for more seconds, or run what takes longer by itself"
     if options.routes == "kernel-ecmp":
         yield "predicted with the ways that the kernel gave each connection"
+
+
+def _subjects(rows: Sequence[Row]) -> str:
+    return _subject(rows[0]) + (f" and {len(rows) - 1} more" if len(rows) > 1 else "")
 
 
 def _share_connections(row: Row) -> bool:
