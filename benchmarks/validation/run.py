@@ -79,7 +79,9 @@ WINNERS_OPEN = [
     Set(f"{f}-winners", f"{f}-winners-openmpi", ("--seconds", "2s", "--repeat", "2", *_natives(OPEN_MPI)), open_mpi=True)
     for f in CONTESTED
 ]
-OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "3s")), Set("all-to-all", "all-to-all", ("--seconds", "4s"))]
+DIRECT, XOR, BRUCK = ("--set", "algorithm=direct"), ("--set", "algorithm=pairwise-xor"), ("--set", "algorithm=bruck")
+OTHERS = [Set("sixty-four", "sixty-four", ("--seconds", "60s"))]
+OTHERS += [Set("all-to-all", f"all-to-all-{how[-1].partition('=')[2]}", USUAL, how) for how in (DIRECT, XOR, BRUCK)]
 PLAN = [*STRUCTURED, *RANDOM, *MAPS, *WINNERS, *OTHERS, *WINNERS_OPEN]
 
 
