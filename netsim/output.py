@@ -23,8 +23,9 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """A line of talk on stderr; on a terminal it takes the place of a line of progress, which is drawn anew below it."""
-    print("\r\x1b[K" * sys.stderr.isatty() + text, file=sys.stderr, flush=True)
+    """A line of talk on stderr, if anybody listens; on a terminal it takes the place of a line of progress, drawn anew below it."""
+    if sys.stderr is not None:
+        print("\r\x1b[K" * sys.stderr.isatty() + text, file=sys.stderr, flush=True)
 
 
 def check_target(path: Path) -> None:

@@ -83,7 +83,8 @@ class Contest:
 
     name: str
     bytes: float
-    predicted: str
+    predicted: str  #: of several predicted alike the one that measured best
+    alike: tuple[str, ...]  #: those others
     measured: str
     agree: bool  #: the predicted one is the fastest that was measured, or differs from it by less than their variation
     slower: float  #: measured time of the predicted one over the fastest − 1
@@ -232,6 +233,7 @@ def _contest(points: Sequence[Point]) -> Contest:
     fastest = min(points, key=lambda point: point.measured.median)
     slower = chosen.measured.median / fastest.measured.median - 1
     agree = slower <= max(chosen.measured.variation, fastest.measured.variation)
-    alike = len({point.row.name for point in points}) == 1
-    name = chosen.row.name if alike else f"{chosen.row.job.fabric.name}, {_where(chosen)}"
-    return Contest(name, chosen.measured.bytes, chosen.row.by, fastest.row.by, agree, slower)
+    one_name = len({point.row.name for point in points}) == 1
+    name = chosen.row.name if one_name else f"{chosen.row.job.fabric.name}, {_where(chosen)}"
+    others = tuple(point.row.by for point in favourites if point is not chosen)
+    return Contest(name, chosen.measured.bytes, chosen.row.by, others, fastest.row.by, agree, slower)

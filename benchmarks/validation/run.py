@@ -1,8 +1,8 @@
 """Measure the tables of docs/validation.md on emulated fabrics and write them: python benchmarks/validation/run.py
 
 Each line of PLAN is one `netsim validate`, whose measurement is kept under docs/measurements/emulated/; one that is there is not
-measured again, so that an interrupted run goes on where it was: --again measures all anew, --page only writes the page.
-About an hour on a machine that does nothing else; runs that something disturbed are repeated and then told.
+measured again, so that an interrupted run goes on where it was: --again measures all anew, a name that set, --page only writes
+the page. An hour and a half on a machine that does nothing else; runs that something disturbed are repeated and then told.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from topologies.errors import InputError
 from validate.asked import request_of
 from validate.comparison import RESOLUTION, Comparison, Point, compare
 from validate.measured import file_outcome
@@ -61,18 +62,20 @@ def _natives(names: Sequence[str]) -> tuple[str, ...]:
 #: sets of their own for what takes much longer, or much shorter, than the rest: rows share one scale, and short ones tell little
 SERVER = ("--set", "algorithm=parameter-server")
 DOUBLING = ("--set", "algorithm=recursive-doubling")
+BOTH_WAYS = ("--set", "algorithm=bidirectional-ring")
 TEN, USUAL = ("--repeat", "10", "--seconds", "4s"), ("--seconds", "4s")
 STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", TEN) for f in ("fat-tree", "bigraph", "torus")]
 STRUCTURED += [
     Set("fat-tree-polarised-structured", "fat-tree-polarised-structured", ("--repeat", "10", "--seconds", "6s")),
     Set("fat-tree-polarised-structured", "fat-tree-polarised-structured-doubling", TEN, DOUBLING),
+    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured-both-ways", TEN, BOTH_WAYS),
 ]
 STRUCTURED += [
     Set(f"{f}-structured", f"{f}-structured-server", TEN, SERVER) for f in ("fat-tree", "bigraph", "torus", "fat-tree-polarised")
 ]
 RANDOM = [Set(f"{f}-random", f"{f}-random", USUAL) for f in ("fat-tree", "bigraph", "leaf-spine", "torus")]
 RANDOM += [Set(f"{f}-random", f"{f}-random-server", USUAL, SERVER) for f in ("fat-tree", "bigraph", "leaf-spine", "torus")]
-MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12", "--seconds", "4s", "--repeat", "2")) for f in ("fat-tree", "bigraph")]
+MAPS = [Set(f"{f}-maps", f"{f}-maps", ("--maps", "12", "--seconds", "12s", "--repeat", "2")) for f in ("fat-tree", "bigraph")]
 CONTESTED = ("fat-tree", "fat-tree-polarised", "bigraph")
 WINNERS = [Set(f"{f}-winners", f"{f}-winners-mpich", ("--seconds", "2s", "--repeat", "2", *_natives(MPICH))) for f in CONTESTED]
 WINNERS_OPEN = [
@@ -110,14 +113,19 @@ def main() -> int:
         if code not in (0, 3):
             print(f"{one.kept}: exit code {code}", file=sys.stderr)
             failed = failed or code
-    keep(PAGE, list(page({one.kept: comparison(one) for one in PLAN if one.file.exists()})))
-    return failed
+    found = {one.kept: compared for one in PLAN if one.file.exists() and (compared := comparison(one))}
+    keep(PAGE, list(page(found)))
+    return failed or int(len(found) < sum(one.file.exists() for one in PLAN))
 
 
-def comparison(one: Set) -> Comparison:
-    """What a kept measurement says, beside what netsim said when it was taken."""
+def comparison(one: Set) -> Comparison | None:
+    """What a kept measurement says, beside what netsim said then; None, and a line, where it is of another scenario."""
     request = request_of(str(one.source), list(one.settings[1::2]), one.file, repeat=None, maps=0, native=[], options={})
-    return compare(file_outcome(request, one.file), request.rows)
+    try:
+        return compare(file_outcome(request, one.file), request.rows)
+    except InputError as error:
+        print(f"{one.kept}: left out, measure it again: {error}", file=sys.stderr)
+        return None
 
 
 def keep(path: Path, lines: Sequence[str]) -> None:
@@ -131,13 +139,16 @@ def page(found: dict[str, Comparison]) -> Iterator[str]:
     """The generated part of the page."""
     if not found:
         return
-    first = next(iter(found.values())).measurement
-    dates = sorted(c.measurement.date[:10] for c in found.values())
+    kept = [c.measurement for c in found.values()]
+    dates = sorted(one.date[:10] for one in kept)
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    yield f"Measured {when} on {first.where['machine']}; {first.where['mpi']}; {first.where['fabric']}."
+    machines, mpis, fabrics = (
+        " and ".join(dict.fromkeys(one.where[key] for one in kept)) for key in ("machine", "mpi", "fabric")
+    )
+    yield f"Measured {when} on {machines}; {mpis}; {fabrics}."
     yield ""
-    yield "| what | rows | of them trusted | median error | worst error | median CV | worst CV |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| what | slowest row | rows | of them trusted | median error | worst error | median CV | worst CV |"
+    yield "|---|---|---|---|---|---|---|---|"
     groups = {
         "structured: natural order, dealt over leaves, HDRM; ten runs each": STRUCTURED,
         "random rank maps, and natural order on the leaf-spine": RANDOM,
@@ -150,11 +161,15 @@ def page(found: dict[str, Comparison]) -> Iterator[str]:
     for title, sets in groups.items():
         points = [p for one in sets if one.kept in found for p in found[one.kept].points]
         if points:
-            yield f"| {title} | {summary(points)} |"
+            yield f"| {title} | {' or '.join(dict.fromkeys(_seconds(one) for one in sets))} | {summary(points)} |"
     yield ""
     yield from orders(found)
     yield from winners(found)
     yield from schedules(found)
+
+
+def _seconds(one: Set) -> str:
+    return one.options[one.options.index("--seconds") + 1].replace("s", " s")
 
 
 def summary(points: Sequence[Point]) -> str:
@@ -173,6 +188,7 @@ def orders(found: dict[str, Comparison]) -> Iterator[str]:
     yield "### The order of twelve rank maps"
     yield ""
     yield f"Times that differ by less than {100 * RESOLUTION:g} % or their CV are tied; beside it, where every difference counts."
+    yield "Last, of the pairs that are tied neither in prediction nor in measurement, those in opposite order."
     yield ""
     yield "| fabric | schedule | maps | Kendall τ-b | every difference counted | pairs the wrong way round |"
     yield "|---|---|---|---|---|---|"
@@ -190,15 +206,19 @@ def winners(found: dict[str, Comparison]) -> Iterator[str]:
     contests = [(one, c) for one in (*WINNERS, *WINNERS_OPEN) if one.kept in found for c in found[one.kept].contests]
     agreed = sum(c.agree for _, c in contests)
     if contests:
-        share = 100 * agreed / len(contests)
-        yield f"The predicted winner is the measured one in {agreed} of {len(contests)} cells ({share:.0f} %)."
+        alone = [c for _, c in contests if not c.alike]
+        share, alone_agreed = 100 * agreed / len(contests), sum(c.agree for c in alone)
+        yield f"The predicted winner is the measured one in {agreed} of {len(contests)} cells ({share:.0f} %):"
+        yield f"{alone_agreed} of {len(alone)} where one is predicted to win, {agreed - alone_agreed} of"
+        yield f"{len(contests) - len(alone)} where several are predicted exactly alike and one of them has to win."
         yield ""
     yield "| fabric | with | rank map | predicted fastest | measured fastest | its lead over the predicted | agree |"
     yield "|---|---|---|---|---|---|---|"
     for one, c in contests:
         fabric, _, mpi = one.kept.partition("-winners-")
         where = f"| {FABRICS[fabric]} | {mpi} | {c.name} |"
-        yield f"{where} {c.predicted} | {c.measured} | {100 * c.slower:.2f} % | {'yes' if c.agree else 'no'} |"
+        predicted, agree = " = ".join((c.predicted, *c.alike)), "yes" if c.agree else "no"
+        yield f"{where} {predicted} | {c.measured} | {100 * c.slower:.2f} % | {agree} |"
     yield ""
 
 

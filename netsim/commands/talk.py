@@ -43,7 +43,7 @@ def _announcer(listener: type) -> Any:
 @contextmanager
 def progress_line() -> Iterator[Progress | None]:
     """A callback that keeps one line on the terminal current, from one second on; None where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     state = {"text": ""}
@@ -64,9 +64,10 @@ def progress_line() -> Iterator[Progress | None]:
 def _draw(state: dict[str, str], stop: threading.Event) -> None:
     shown = False
     while not stop.wait(0.2 if shown else 1.0):
-        sys.stderr.write(f"\r\x1b[K{state['text'][:78]}")
-        sys.stderr.flush()
-        shown = True
+        if state["text"]:
+            sys.stderr.write(f"\r\x1b[K{state['text'][:78]}")
+            sys.stderr.flush()
+            shown = True
     if shown:
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()

@@ -188,6 +188,17 @@ def test_an_output_that_takes_nothing_is_a_failure_in_one_line(small: str, shell
     assert (ran.returncode, ran.stderr) == (1, f"stdout: cannot be written: {told}\n")
 
 
+def test_where_nobody_listens_to_talk_the_exit_code_still_tells(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("fabric: {kind: fat-tree, k: 5}\ncollective: {op: all-reduce, size: 1MiB}\n")
+    command = f"{sys.executable} -m netsim check {wrong}"
+    heard, unheard = (
+        subprocess.run(f"{command} {s}", shell=True, capture_output=True, text=True, cwd=ROOT) for s in ("", "2>&-")
+    )
+    assert (heard.returncode, unheard.returncode) == (2, 2)
+    assert (heard.stderr.startswith(f"{wrong}:1:"), unheard.stderr) == (True, "")
+
+
 def test_messages_without_a_way_are_told_with_their_place(tmp_path: Path, capsys) -> None:
     """By check and run alike: ranks that no cable joins, and OpenSM's tables with a loop in them."""
     apart = tmp_path / "apart.yaml"

@@ -110,6 +110,7 @@ def test_who_is_fastest(predicted, measured, agree: bool, slower: float):
     (contest,) = compared(rows_of(RING_AND_TREE), predicted, measured).contests
     assert (contest.agree, contest.slower) == (agree, pytest.approx(slower))
     assert contest.name == "fat-tree(k=4), identity"
+    assert contest.alike == (("ring",) if predicted == (1, 1) else ())
 
 
 def test_one_measurement_held_against_several_schedules_is_no_contest():

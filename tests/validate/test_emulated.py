@@ -208,7 +208,7 @@ def test_a_run_is_believed_only_when_nothing_disturbed_it() -> None:
     assert (untold.good, untold.doubts) == ((), ("run 1: not known how many TCP segments were sent again",))
     assert judge(result, seen=(), segments=1000.0, spinning=True).good == (1.0, 1.1)
     assert judge(result, seen=("2 packets were dropped",), segments=1000.0, spinning=False).good == ()
-    assert judge(replace(result, idle=()), seen=(), segments=1000.0, spinning=False).good == ()
+    assert judge(replace(result, idle=(None,) * len(result.seconds)), seen=(), segments=1000.0, spinning=False).good == ()
 
 
 def test_messages_that_pass_no_link_are_a_doubt() -> None:
@@ -369,7 +369,7 @@ def test_what_a_connection_and_a_packet_cannot_show_is_told() -> None:
         f"{shared.name}: {shared.by} at 64MiB: channels that send between the same ranks share a TCP connection"
     )
     (_, note) = _limits(Options(), [Task(apart, short, 1.0), Task(apart, short, 1.0)])
-    assert note.startswith(f"{apart.name}: {apart.by} at 64MiB and 1 more: messages of less than 8 packets")
+    assert note.startswith(f"{apart.name}: {apart.by} at 64MiB and 1 more: messages of less than 8 packets in the mean")
 
 
 def test_progress_names_the_row_under_way_and_what_is_left() -> None:
@@ -377,12 +377,17 @@ def test_progress_names_the_row_under_way_and_what_is_left() -> None:
     tasks = [Task(first, 4, 10.0), Task(second, 4, 20.0)]
     told: list[tuple[int, int, str]] = []
     request = Request(load(FAT_TREE), (first, second), repeat=3, progress=lambda *each: told.append(each))
-    under_way = _under_way(tasks, request)
-    assert under_way is not None
-    for task in tasks:
-        under_way(task)
+    both, with_later = _under_way(tasks, [], request), _under_way(tasks, tasks[1:], request)
+    assert both is not None
+    assert with_later is not None
+    both(tasks, 4)
+    both(tasks[1:], 4)
+    both(tasks[:1], 2)  # again, for one run that is missing
+    with_later(tasks[:1], 2)
     assert told == [
         (0, 2, f"about 2 min left: {first.name}: {first.by} at 64MiB"),
         (1, 2, f"about 80 s left: {second.name}: {second.by} at 64MiB"),
+        (0, 2, f"about 20 s left: {first.name}: {first.by} at 64MiB"),
+        (0, 2, f"about 2 min left: {first.name}: {first.by} at 64MiB"),
     ]
-    assert _under_way(tasks, replace(request, progress=None)) is None
+    assert _under_way(tasks, [], replace(request, progress=None)) is None

@@ -123,7 +123,7 @@ def test_ranks_without_a_seat_sit_out_and_the_librarys_own_is_checked_too(tmp_pa
         assert row.wrong == 0
         assert len(row.seconds) == len(row.retransmits) == 2
         assert all(0 < s < 30 for s in row.seconds)
-        assert all(0 <= share <= 1 for share in row.idle)
+        assert all(share is None or 0 <= share <= 1 for share in row.idle)  # None: over before the clock has ticked
 
 
 @needs_mpi

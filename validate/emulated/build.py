@@ -41,6 +41,8 @@ _HASH = {"ipv4/fib_multipath_hash_policy": "3", "ipv4/fib_multipath_hash_fields"
 _OPTIONAL = ("ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6", "ipv4/tcp_rto_min_us")  # not in every kernel
 _FIRST_TABLE = 1000
 _UNDER_WAY = 32e-3  # seconds of the rate of an endpoint's link: eight times as long as ranks sleep
+_LEAST_BUFFER = 50_000  # bytes: eleven full packets, more than a way has links
+_FIFO_BUFFER = 400_000  # bytes
 _RUNNING = 10.0  # seconds; the kernel takes one
 
 
@@ -122,8 +124,8 @@ def _buffer(plan: Blueprint) -> int:
     what others leave, where max-min fairness holds them back at their source. In a FIFO all must be in the queue to get a share.
     """
     if plan.queues == "fifo":
-        return 400_000
-    return max(50_000, round(_UNDER_WAY * max(plan.rates[link] for link in plan.leaving)))
+        return _FIFO_BUFFER
+    return max(_LEAST_BUFFER, round(_UNDER_WAY * max(plan.rates[link] for link in plan.leaving)))
 
 
 def hash_seed(seed: int, node: int) -> int:

@@ -33,10 +33,12 @@ def judge(result: RowResult, seen: Sequence[str], segments: float, spinning: boo
     everywhere = [*seen, *(doubt for doubt, of_run in zip(result.doubts, told, strict=True) if not of_run)]
     for n, seconds in enumerate(result.seconds):
         wrong = [doubt for doubt, of_run in zip(result.doubts, told, strict=True) if of_run and int(of_run[1]) == n + 1]
-        if not spinning and (n >= len(result.idle) or result.idle[n] < LEAST_IDLE):
-            idle = f"{100 * result.idle[n]:.0f} %" if n < len(result.idle) else "not known how much"
-            wrong.append(f"run {n + 1}: {idle} of the processors idle, {100 * LEAST_IDLE:.0f} % are needed")
-        again = result.retransmits[n] if n < len(result.retransmits) else None
+        idle = result.idle[n]
+        if idle is None and not spinning:
+            wrong.append(f"run {n + 1}: not known how much of the processors was idle")
+        elif idle is not None and not spinning and idle < LEAST_IDLE:
+            wrong.append(f"run {n + 1}: {100 * idle:.0f} % of the processors idle, {100 * LEAST_IDLE:.0f} % are needed")
+        again = result.retransmits[n]
         if again is None:
             wrong.append(f"run {n + 1}: not known how many TCP segments were sent again")
         elif again > max(3, _MOST_AGAIN * segments):

@@ -26,7 +26,7 @@ _MOST = 4e9  # bytes/s: the kernel takes 32 bits
 _CONTROL_RATE = 125e6  # bytes/s of the class that they have to themselves
 SLACK = 3e-3  # seconds of the link's rate that a fair queue may catch up when a timer was late; 0.8 packets where that is more
 BURST = 4e-3  # the same of a FIFO, whose bucket must hold a whole packet besides
-_LIMIT = 16 << 20  # bytes in a FIFO: every window of every flow
+_LIMIT = 16 << 20  # bytes in a FIFO: the send buffers of forty flows that meet
 
 
 def leaf(source: int, to: int) -> int:

@@ -79,7 +79,9 @@ class Setting:
     environment: dict[str, str]  #: of the ranks, beside what they always have
     options: Options
     repeat: int  #: timed runs that each task is to have
-    under_way: Callable[[Task], None] | None = None  #: told now and then which task the ranks are at
+    under_way: Callable[[Sequence[Task], int], None] | None = (
+        None  #: told now and then which tasks are left, and how often each is run
+    )
 
 
 def replay(tasks: Sequence[Task], setting: Setting) -> list[Replayed]:
@@ -124,8 +126,8 @@ def _launched(fabric: Emulation, tasks: Sequence[Task], setting: Setting, repeat
     own = environment(mpi, fabric.folder, setting.environment)
 
     def look() -> None:
-        if setting.under_way:
-            setting.under_way(tasks[min(rows_done(fabric.folder), len(tasks) - 1)])
+        if setting.under_way and (left := tasks[rows_done(fabric.folder) :]):
+            setting.under_way(left, repeat + 1)
 
     outside, at = bool(options.launcher), seat(mpi, options.launcher)
     code = fabric.run(start, own, limit, watch=layout.ecmp, outside=outside, at=at, look=look)

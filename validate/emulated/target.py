@@ -20,6 +20,10 @@ from validate.replay import machine
 from validate.request import Outcome, Request, Row
 
 _FEW = 8  #: packets of a message
+_MORE = {
+    True: "ask for more seconds",
+    False: "ask for larger sizes",
+}  #: how rows get longer, by whether their sizes were made smaller
 _SHORTEST = 20 * BURST  #: seconds; below, the packets that a queue lets through at once decide
 
 
@@ -41,10 +45,10 @@ def emulated(request: Request) -> Outcome:
         for fabric in fabrics
     }
     everything = [task for some in tasks.values() for task in some]
-    told = _under_way(everything, request)
     done: dict[int, Replayed] = {}
     for fabric, some in tasks.items():
         if some:
+            told = _under_way(everything, everything[len(done) + len(some) :], request)
             setting = Setting(fabric.layout, mpi, fabric.environment, options, request.repeat, told)
             done |= {id(task.row): replayed for task, replayed in zip(some, replay(some, setting), strict=True)}
     rows = [row for row in request.rows if id(row) in done]
@@ -57,17 +61,17 @@ def emulated(request: Request) -> Outcome:
     return Outcome(measurement, tuple(done[id(row)].predicted for row in rows))
 
 
-def _under_way(tasks: Sequence[Task], request: Request) -> Callable[[Task], None] | None:
-    """What tells the reader which of all tasks the ranks are at, and how long those that are left take at least."""
+def _under_way(tasks: Sequence[Task], later: Sequence[Task], request: Request) -> Callable[[Sequence[Task], int], None] | None:
+    """What tells the reader which of all tasks the ranks are at, and how long those that are left, and `later` ones, take at least."""
     progress = request.progress
     if progress is None:
         return None
-    takes = [task.predicted * (request.repeat + 1) for task in tasks]
     place = {id(task): n for n, task in enumerate(tasks)}
+    on_others = sum(task.predicted for task in later) * (request.repeat + 1)
 
-    def told(task: Task) -> None:
-        n = place[id(task)]
-        progress(n, len(tasks), f"about {_rounded(sum(takes[n:]))} left: {_subject(task.row)}")
+    def told(left: Sequence[Task], runs: int) -> None:
+        seconds = sum(task.predicted for task in left) * runs + on_others
+        progress(place[id(left[0])], len(tasks), f"about {_rounded(seconds)} left: {_subject(left[0].row)}")
 
     return told
 
@@ -103,7 +107,7 @@ def _sizes(request: Request, layouts: dict[int, Layout], options: Options, notes
         size = whole_elements(row.schedule, row.size * shrink)
         if (takes := layouts[id(row)].seconds(row, size)) < _SHORTEST:
             why = f"would take {format_time(float(f'{takes:.2g}'))} beside the slowest row, too short to be measured"
-            notes.append(f"left out: {_subject(row)} {why}; run it by itself, or ask for more seconds")
+            notes.append(f"left out: {_subject(row)} {why}; run it by itself, or {_MORE[shrink < 1]}")
         else:
             out[id(row)] = size
     if not out:
@@ -151,11 +155,12 @@ def _limits(options: Options, tasks: Sequence[Task]) -> Iterator[str]:
     if len(own) < len(tasks):
         yield "a library's own collective spins while it waits: idle processors are not checked in those rows"
     if shared := [task.row for task in own if _share_connections(task.row)]:
-        what = "channels that send between the same ranks share a TCP connection, and so one share of a link"
+        what = "channels that send between the same ranks share a TCP connection: when at the same time, one share of a link"
         yield f"{_subjects(shared)}: {what} where netsim gives each its own"
     if short := [task.row for task in own if task.packets < _FEW]:
-        what = f"messages of less than {_FEW} packets: links pass on whole packets, which the model does not know"
-        yield f"{_subjects(short)}: {what}; ask for more seconds, or run what takes longer by itself"
+        what = f"messages of less than {_FEW} packets in the mean: links pass on whole packets, which the model does not know"
+        shrunk = any(task.size < whole_elements(task.row.schedule, task.row.size) for task in tasks)
+        yield f"{_subjects(short)}: {what}; {_MORE[shrunk]}, or run what takes longer by itself"
     if options.routes == "kernel-ecmp":
         yield "predicted with the ways that the kernel gave each connection"
 

@@ -161,7 +161,7 @@ def _measured(
     return RowResult(
         tuple(seconds),
         int(sum(run[:, 1].sum() for run in runs)),
-        tuple(share for share in busy[1:] if share is not None),
+        tuple(busy[1:]),
         tuple(None if np.isnan(again) else int(again) for again in (run[:, 2].sum() for run in runs[1:])),
         tuple(doubts),
     )

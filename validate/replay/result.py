@@ -21,7 +21,9 @@ class RowResult:
 
     seconds: tuple[float, ...]  #: of each timed run: from the common start until the last rank was done
     wrong: int  #: elements that were not what they must be, over all ranks and runs, the untimed one included
-    idle: tuple[float, ...]  #: of each timed run: share of the first rank's processors that was idle, 0..1; empty: not known
+    idle: tuple[
+        float | None, ...
+    ]  #: of each timed run: share of the first rank's processors that was idle, 0..1; None: not known
     retransmits: tuple[int | None, ...]  #: of each timed run: TCP segments sent again, over all ranks; None: not known
     doubts: tuple[str, ...] = ()  #: what the ranks themselves saw go wrong with the timing
 

@@ -72,14 +72,14 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "worst_error": None if worst is None else _worst(worst),
         "kendall_tau": [
             {"case": o.case, "by": o.by, "size": int(o.bytes), "maps": o.maps}
-            | {"tau": _number(o.tau), "raw_tau": _number(o.raw_tau), "pairs": o.told_apart, "swapped": o.swapped}
+            | {"tau": _number(o.tau), "raw_tau": _number(o.raw_tau), "told_apart": o.told_apart, "swapped": o.swapped}
             for o in comparison.orders
         ],
         "fastest": {
             "contests": len(comparison.contests),
             "named_right": sum(contest.agree for contest in comparison.contests),
             "each": [
-                {"name": c.name, "size": int(c.bytes), "predicted": c.predicted, "measured": c.measured}
+                {"name": c.name, "size": int(c.bytes), "predicted": c.predicted, "alike": list(c.alike), "measured": c.measured}
                 | {"agree": c.agree, "slower": c.slower}
                 for c in comparison.contests
             ],

@@ -101,7 +101,7 @@ def _orders(orders: Sequence[Order]) -> Iterator[str]:
         yield (
             "  " * (len(orders) > 1)
             + f"Kendall tau {_two(order.tau)}{raw}: {order.maps} rank maps, {who} at {about(order.bytes)};"
-            + f" {order.swapped} of {order.told_apart} pairs the wrong way round"
+            + f" of {order.told_apart} pairs that differ in both, {order.swapped} the wrong way round"
         )
 
 
@@ -114,7 +114,10 @@ def _winners(comparison: Comparison) -> Iterator[str]:
     if not contests:
         return
     right = sum(contest.agree for contest in contests)
-    yield f"the fastest was named in {right} of {len(contests)} contests"
+    shared = sum(bool(contest.alike) for contest in contests)
+    yield f"the fastest was named in {right} of {len(contests)} contests" + f", {shared} with several predicted alike" * bool(
+        shared
+    )
     for contest in contests:
         if not contest.agree:
             where = f"{contest.name} at {about(contest.bytes)}"
