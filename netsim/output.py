@@ -23,7 +23,7 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """A line of talk on stderr, if anybody listens; on a terminal it takes the place of a line of progress, drawn anew below it."""
+    """A line of talk on stderr, if anybody listens; on a terminal it takes the place of a line of progress, drawn again below."""
     if sys.stderr is not None:
         print("\r\x1b[K" * sys.stderr.isatty() + text, file=sys.stderr, flush=True)
 

@@ -63,12 +63,12 @@ def _natives(names: Sequence[str]) -> tuple[str, ...]:
 SERVER = ("--set", "algorithm=parameter-server")
 DOUBLING = ("--set", "algorithm=recursive-doubling")
 BOTH_WAYS = ("--set", "algorithm=bidirectional-ring")
-TEN, USUAL = ("--repeat", "10", "--seconds", "4s"), ("--seconds", "4s")
+TEN, TEN_LONG, USUAL = ("--repeat", "10", "--seconds", "4s"), ("--repeat", "10", "--seconds", "12s"), ("--seconds", "4s")
 STRUCTURED = [Set(f"{f}-structured", f"{f}-structured", TEN) for f in ("fat-tree", "bigraph", "torus")]
 STRUCTURED += [
-    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured", ("--repeat", "10", "--seconds", "6s")),
+    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured", TEN_LONG),
     Set("fat-tree-polarised-structured", "fat-tree-polarised-structured-doubling", TEN, DOUBLING),
-    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured-both-ways", TEN, BOTH_WAYS),
+    Set("fat-tree-polarised-structured", "fat-tree-polarised-structured-both-ways", TEN_LONG, BOTH_WAYS),
 ]
 STRUCTURED += [
     Set(f"{f}-structured", f"{f}-structured-server", TEN, SERVER) for f in ("fat-tree", "bigraph", "torus", "fat-tree-polarised")

@@ -62,7 +62,7 @@ def emulated(request: Request) -> Outcome:
 
 
 def _under_way(tasks: Sequence[Task], later: Sequence[Task], request: Request) -> Callable[[Sequence[Task], int], None] | None:
-    """What tells the reader which of all tasks the ranks are at, and how long those that are left, and `later` ones, take at least."""
+    """What tells which of all tasks the ranks are at, and how long those left in a launch, and `later` ones, take at least."""
     progress = request.progress
     if progress is None:
         return None
