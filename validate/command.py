@@ -162,7 +162,8 @@ def _say_plan(target: str, request: Request, source: Path | None) -> int:
 def _replayed(target: str, request: Request, source: Path | None) -> Outcome:
     """What the target gives back. Under MPI and NCCL it returns on one rank only: the others end in it."""
     from netsim.commands.talk import announcing_compilation, progress_line
-    from validate.measured import file_outcome, stamped
+    from validate.from_file import file_outcome
+    from validate.measured import stamped
     from validate.targets import TARGETS
 
     with announcing_compilation(), progress_line() as progress:

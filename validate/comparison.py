@@ -15,7 +15,6 @@ from itertools import combinations
 from math import isfinite, nan, sqrt
 from statistics import median
 
-from validate.calibrate import fitted_on
 from validate.measurement import Measured, Measurement
 from validate.request import Outcome, Row
 
@@ -44,7 +43,8 @@ class Point:
     @property
     def fitted(self) -> bool:
         """Whether the calibration of the scenario was fitted on this very row, which proves nothing then."""
-        return (self.row.name, self.row.by, int(self.measured.bytes)) in fitted_on(self.row.job.calibration)
+        known = self.row.job.calibration
+        return known is not None and (self.row.name, self.row.by, int(self.measured.bytes)) in known.fitted_on
 
     @property
     def case(self) -> str:

@@ -19,7 +19,7 @@ from statistics import median
 from topologies.errors import InputError
 from validate.asked import request_of
 from validate.comparison import RESOLUTION, Comparison, Point, compare
-from validate.measured import file_outcome
+from validate.from_file import file_outcome
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

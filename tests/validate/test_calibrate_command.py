@@ -21,7 +21,6 @@ from netsim.scenario import load
 from netsim.scenario.calibration import read_calibration
 from topologies.errors import InputError
 from topologies.registry import Table
-from validate.calibrate import fitted_on
 from validate.calibrate.fit import fit
 from validate.calibrate.measure import SMALLEST, job_of, measure
 from validate.calibrate.patterns import Pattern, around, patterns
@@ -125,7 +124,7 @@ def test_measured_fitted_saved_and_fitted_again(scenario: str, tmp_path: Path, c
     assert found.efficiency == pytest.approx({"host-leaf": 0.9, "leaf-spine": 0.8}, rel=0.01)
     assert found.duplex == pytest.approx({"host-leaf": 1.5, "leaf-spine": 1.5}, rel=0.01)
     assert found.reduction == pytest.approx(2e10, rel=0.05)
-    assert ("h0 h1", "ping-pong", 8192) in fitted_on(found)
+    assert ("h0 h1", "ping-pong", 8192) in found.fitted_on
     loaded = load(scenario)
     assert json.loads(Path(kept).read_text())["scenario_id"] == provenance(loaded, build_all(loaded)).scenario_id
     assert main(["calibrate", scenario, kept]) == 0

@@ -20,7 +20,7 @@ from netsim.scenario.calibration import read_calibration
 from topologies.errors import InputError
 from validate.calibrate.fit import Fit, fit
 from validate.calibrate.measure import rows_of
-from validate.calibrate.parameters import fitted_on, parameter_file
+from validate.calibrate.parameters import parameter_file
 from validate.calibrate.patterns import patterns
 from validate.calibrate.points import Point, points_of, times
 from validate.measurement import Measured
@@ -165,11 +165,10 @@ def test_the_file_says_what_was_found_and_a_scenario_takes_it(tmp_path: Path) ->
     assert read.duplex == pytest.approx(c.duplex, rel=1e-5)
     assert text.overhead is not None
     assert all(p.time_interval and p.time_interval[0] <= p.time <= p.time_interval[1] * (1 + 1e-5) for p in text.overhead)
-    assert fitted_on(read) == fitted_on(c) == {(r.name, r.by, int(r.size)) for r in rows_of(JOB, PATTERNS, "mpi")}
-    assert fitted_on(None) == frozenset()
+    assert set(read.fitted_on) == set(c.fitted_on) == {(r.name, r.by, int(r.size)) for r in rows_of(JOB, PATTERNS, "mpi")}
     (tmp_path / "s.yaml").write_text(
         "fabric: {kind: leaf-spine, leaves: 2, hosts_per_leaf: 4, spines: 1}\n"
         "collective: {op: all-reduce, size: 1MiB}\ncalibration: params.yaml\n",
         encoding="utf-8",
     )
-    assert fitted_on(ns.run(tmp_path / "s.yaml").runs[0].job.calibration) == fitted_on(c)
+    assert set(ns.run(tmp_path / "s.yaml").runs[0].job.calibration.fitted_on) == set(c.fitted_on)

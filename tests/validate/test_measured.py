@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from collectives.collective import Collective, Op
 from netsim.scenario import load
 from topologies.errors import InputError
-from validate.measured import Saved, as_saved, file_outcome, read_measurement, saved, stamped
+from validate.from_file import file_outcome
+from validate.measured import Saved, as_saved, read_measurement, saved, stamped
 from validate.measurement import Measured, Measurement
 from validate.predict import predict
 from validate.request import Outcome, Request, rows

@@ -21,7 +21,8 @@ from collectives.schedule import Channel, Round, Schedule
 from netsim.cli import main
 from netsim.scenario import load
 from topologies.errors import BackendUnavailable, InputError, NetsimError
-from validate.measured import as_saved, file_outcome
+from validate.from_file import file_outcome
+from validate.measured import as_saved
 from validate.measurement import Measured, Measurement
 from validate.native import native_rows
 from validate.nccl import target

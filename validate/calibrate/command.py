@@ -151,7 +151,7 @@ def _measured(
 
 def _keep(scenario: Scenario, rows: Sequence[Any], outcome: Any, path: Path) -> None:
     from netsim.output import tell, write_whole
-    from validate.measured.own import as_saved
+    from validate.measured import as_saved
     from validate.request import Request
 
     text = as_saved(outcome, Request(scenario, tuple(rows)))

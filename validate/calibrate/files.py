@@ -17,8 +17,8 @@ from netsim.build import Job
 from topologies.errors import InputError
 from validate.calibrate.patterns import Pattern, around
 from validate.calibrate.points import NOTHING, Point, points_of
+from validate.measured import saved
 from validate.measured.numbers import MOST_BYTES
-from validate.measured.own import saved
 from validate.measured.read import read_measurement
 from validate.measured.text import text_of, unlabelled
 from validate.predict import predict

@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from math import inf, isfinite
 from typing import Any
 
-from netsim.engine.calibration import Calibration
 from netsim.units import format_rate, format_size, format_time
 from validate.calibrate.fit import Fit, Interval
-
-
-def fitted_on(calibration: Calibration | None) -> frozenset[tuple[str, str, int]]:
-    """The keys (`Row.key`) of the rows that a calibration was fitted on: what must not be used to validate it."""
-    return frozenset(calibration.fitted_on) if calibration else frozenset()
 
 
 def parameter_file(fit: Fit, *, date: str, source: str, where: Mapping[str, Any]) -> str:

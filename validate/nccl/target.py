@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from netsim.output import tell
 from topologies.errors import BackendUnavailable, InputError, NetsimError
-from validate.measured.own import scenario_id
+from validate.measured import scenario_id
 from validate.measurement import Measured, Measurement
 from validate.nccl.channels import replayed
 from validate.nccl.gpu import Gpu, visible_gpus

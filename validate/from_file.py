@@ -8,8 +8,7 @@ from pathlib import Path
 
 from netsim.units import format_size
 from topologies.errors import InputError
-from validate.measured.own import Saved, saved, scenario_id
-from validate.measured.read import read_measurement
+from validate.measured import Saved, read_measurement, saved, scenario_id
 from validate.measurement import Measured, Measurement
 from validate.nccl.channels import replayed
 from validate.predict import predict
