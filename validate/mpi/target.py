@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -14,6 +13,7 @@ from validate.mpi.seats import Seats, seats
 from validate.native import environment
 from validate.predict import predict
 from validate.replay import machine
+from validate.replay.abort import abort
 from validate.replay.plan import plan_files
 from validate.replay.program import perform
 from validate.replay.result import RowResult
@@ -139,9 +139,7 @@ def _plan(request: Request, seated: Seats, options: Options, poll: float) -> dic
 
 
 def _abort(world: Any, message: str) -> NoReturn:
-    """What goes wrong on one rank is told by it, hushed or not, and ends all: the others wait for its messages."""
-    print(f"--on mpi: {message}".replace("\n", " "), file=sys.__stderr__, flush=True)
-    world.Abort(1)
+    abort(world, f"--on mpi: {message}")
     raise NetsimError(message)
 
 

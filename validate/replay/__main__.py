@@ -12,6 +12,7 @@ def main(arguments: list[str]) -> int:
     """Run as one rank. Whatever goes wrong in one rank is told in a line and ends all of them."""
     from mpi4py import MPI
 
+    from validate.replay.abort import abort
     from validate.replay.plan import read_plan
     from validate.replay.program import perform
     from validate.replay.walk import Late
@@ -23,15 +24,10 @@ def main(arguments: list[str]) -> int:
         folder = Path(arguments[0])
         perform(read_plan(folder), world, folder)
     except (NetsimError, Late) as error:
-        _abort(world, str(error))
+        abort(world, f"replay: {error}")
     except Exception as error:
-        _abort(world, f"rank {world.rank}: {type(error).__name__}: {error}")
+        abort(world, f"replay: rank {world.rank}: {type(error).__name__}: {error}")
     return 0
-
-
-def _abort(world: object, message: str) -> None:
-    print(f"replay: {message}".replace("\n", " "), file=sys.stderr, flush=True)
-    world.Abort(1)  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
