@@ -211,6 +211,8 @@ def winners(found: dict[str, Comparison]) -> Iterator[str]:
         yield f"The predicted winner is the measured one in {agreed} of {len(contests)} cells ({share:.0f} %):"
         yield f"{alone_agreed} of {len(alone)} where one is predicted to win, {agreed - alone_agreed} of"
         yield f"{len(contests) - len(alone)} where several are predicted exactly alike and one of them has to win."
+        every = [c for comparison in found.values() for c in comparison.contests]
+        yield f"Of all schedules measured together, over all tables: {sum(c.agree for c in every)} of {len(every)}."
         yield ""
     yield "| fabric | with | rank map | predicted fastest | measured fastest | its lead over the predicted | agree |"
     yield "|---|---|---|---|---|---|---|"
